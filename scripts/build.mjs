@@ -1,0 +1,75 @@
+// Builds the Worker into build/: index.js and index_bg.wasm. Does nothing when the last build still fits.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { ROOT, inRoot, main, npmBin, run, seconds, withLock } from './lib.mjs';
+import { setUp, tools } from './setup.mjs';
+
+const OUT = inRoot('build');
+const WASM = join(OUT, 'index_bg.wasm');
+const STAMP = join(OUT, '.stamp');
+const INPUTS = ['Cargo.toml', 'Cargo.lock', '.cargo', 'src', 'fixtures', 'package-lock.json', 'scripts/build.mjs'];
+
+/** Builds when needed. Several processes may ask at the same time: one builds, the others wait. */
+export async function build() {
+  if (isCurrent(await stamp())) return report('is current');
+  const paths = await setUp();
+  await withLock(inRoot('build', '.lock'), async () => {
+    const wanted = await stamp();
+    if (isCurrent(wanted)) return report('is current');
+    const start = Date.now();
+    rmSync(STAMP, { force: true });
+    await compile(paths);
+    writeFileSync(STAMP, wanted);
+    report(`took ${seconds(start)}`);
+  });
+}
+
+/** What the build is made from: sources, locked versions, compiler and tools. */
+async function stamp() {
+  const hash = createHash('sha256');
+  hash.update(await run('rustc', ['--version']));
+  tools().forEach(({ name, version }) => hash.update(`\n${name} ${version}`));
+  for (const file of INPUTS.map((path) => inRoot(path)).flatMap(filesUnder)) {
+    hash.update(`\n${relative(ROOT, file)}\n`).update(readFileSync(file));
+  }
+  return hash.digest('hex');
+}
+
+function filesUnder(path) {
+  if (!existsSync(path)) return [];
+  if (!statSync(path).isDirectory()) return [path];
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return entries.map((entry) => join(entry.parentPath, entry.name)).sort();
+}
+
+function isCurrent(wanted) {
+  const isComplete = [STAMP, WASM, join(OUT, 'index.js')].every((file) => existsSync(file));
+  return isComplete && readFileSync(STAMP, 'utf8') === wanted;
+}
+
+async function compile({ workerBuild, wasmBindgen }) {
+  const env = {
+    WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: npmBin('wasm-opt'), ESBUILD_BIN: npmBin('esbuild'),
+    RUST_BACKTRACE: '0', // a compile error is not worker-build's own
+  };
+  await run(workerBuild, ['--release', '--locked'], { env, show: true });
+  await stripNames();
+}
+
+/** worker-build keeps the names of all functions, a tenth of the size. */
+async function stripNames() {
+  const stripped = `${WASM}.stripped`;
+  await run(npmBin('wasm-opt'), ['--strip-debug', WASM, '-o', stripped]);
+  renameSync(stripped, WASM);
+}
+
+function report(what) {
+  const wasm = readFileSync(WASM);
+  const kib = (bytes) => `${(bytes / 1024).toFixed(0)} KiB`;
+  console.log(`build ${what}: index_bg.wasm ${kib(wasm.length)}, gzip ${kib(gzipSync(wasm).length)}`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await main(build);

@@ -1,0 +1,105 @@
+// A small OpenID provider on this machine: something to connect to in the README's walk and in the tests.
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { main } from './lib.mjs';
+import { npmPackages } from './setup.mjs';
+
+const { env } = process;
+const HOST = '127.0.0.1';
+const CLIENT_ID = env.PROVIDER_CLIENT_ID || 'saas';
+const CLIENT_SECRET = env.PROVIDER_CLIENT_SECRET || 'saassecret';
+const REDIRECT_URI = env.PROVIDER_REDIRECT_URI || 'http://127.0.0.1:8787/api/v1/oauth/callback';
+const ACCESS_TTL = Number(env.PROVIDER_ACCESS_TTL || 60);
+const DAY = 86_400;
+const SCOPE = 'openid offline_access api';
+
+if (process.argv.includes('--help')) printHelp();
+else await main(async () => {
+  await npmPackages();
+  listen();
+});
+
+/** The issuer names the port, so the port comes first. */
+function listen() {
+  const server = createServer();
+  server.once('error', (error) => {
+    console.error(`error: ${error.message}. PROVIDER_PORT=NNNN chooses another port.`);
+    process.exit(1);
+  });
+  server.listen(Number(env.PROVIDER_PORT || 4010), HOST, async () => {
+    const issuer = `http://${HOST}:${server.address().port}`;
+    server.on('request', (await providerAt(issuer)).callback());
+    console.log(`listening on ${issuer}`);
+  });
+}
+
+async function providerAt(issuer) {
+  // Its notices about settings for production are of no use here.
+  console.info = console.warn = () => {};
+  const { Provider } = await import('oidc-provider');
+  const provider = new Provider(issuer, configuration());
+  provider.on('grant.success', ({ oidc }) => {
+    console.log(`token: ${oidc.params.grant_type} for ${oidc.client.clientId}`);
+  });
+  provider.on('grant.error', ({ oidc }, error) => {
+    console.log(`refused: ${oidc.params?.grant_type}, ${error.error}`);
+  });
+  provider.on('server_error', (_context, error) => console.error(error));
+  return provider;
+}
+
+function configuration() {
+  const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+  return {
+    clients: [client(CLIENT_ID, 'client_secret_post'), client(`${CLIENT_ID}-basic`, 'client_secret_basic')],
+    scopes: SCOPE.split(' '),
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
+    },
+    ttl: {
+      AccessToken: ACCESS_TTL, ClientCredentials: ACCESS_TTL,
+      RefreshToken: DAY, Grant: DAY, Session: DAY, Interaction: 600,
+    },
+    // A refresh token works once; its second use ends the whole grant.
+    rotateRefreshToken: true,
+    issueRefreshToken: () => true,
+    pkce: { required: () => false },
+    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    jwks: { keys: [{ ...key, use: 'sig' }] },
+    cookies: { keys: [randomBytes(32).toString('hex')] },
+  };
+}
+
+function client(id, method) {
+  return {
+    client_id: id, client_secret: CLIENT_SECRET, redirect_uris: [REDIRECT_URI], response_types: ['code'], scope: SCOPE,
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'], token_endpoint_auth_method: method,
+  };
+}
+
+function printHelp() {
+  const port = Number(env.PROVIDER_PORT) || 4010;
+  const secrets = {
+    domain: `${HOST}:${port}`, client_id: CLIENT_ID, client_secret: CLIENT_SECRET, redirect_uri: REDIRECT_URI,
+  };
+  console.log(`npm run provider: a local OpenID provider. It keeps nothing; any user name and password will do.
+
+  authorization  http://${HOST}:${port}/auth       token       http://${HOST}:${port}/token
+  userinfo       http://${HOST}:${port}/me         revocation  http://${HOST}:${port}/token/revocation
+  clients        ${CLIENT_ID} (credentials in the form), ${CLIENT_ID}-basic (HTTP Basic)
+  scopes         ${SCOPE}
+
+Settings, by environment:
+  PROVIDER_PORT           default 4010; 0 takes a free port, printed as "listening on http://${HOST}:NNNN"
+  PROVIDER_ACCESS_TTL     lifetime of access tokens in seconds, default 60
+  PROVIDER_REDIRECT_URI   default http://127.0.0.1:8787/api/v1/oauth/callback
+  PROVIDER_CLIENT_ID      default saas
+  PROVIDER_CLIENT_SECRET  default saassecret
+
+The secrets of a connection to it:
+  ${JSON.stringify(secrets)}
+`);
+}

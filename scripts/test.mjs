@@ -1,0 +1,72 @@
+// Every check there is, in order, up to the first that fails. Arguments go to `cargo test`, which comes last.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import { Failure, attempt, inRoot, inScratch, main, npmBin, progress, run, seconds } from './lib.mjs';
+import { setUp } from './setup.mjs';
+
+const UPLOAD_BUDGET_KIB = 400;
+const show = true;
+
+await main(async () => {
+  await setUp();
+  await cargoTools();
+  await check('build', build);
+  await check('format', () => run('cargo', ['fmt', '--all', '--check'], { show }));
+  await check('lint, host', () => run('cargo', ['lint-host'], { show }));
+  await check('lint, wasm', () => run('cargo', ['lint-wasm'], { show }));
+  await check('documentation', documentation);
+  await check('upload size', uploadSize);
+  await check('tests', tests, { last: true });
+});
+
+/** A minimal rustup profile has neither of them. */
+async function cargoTools() {
+  for (const tool of ['clippy', 'fmt']) {
+    if ((await attempt('cargo', [tool, '--version'])).ok) continue;
+    const component = tool === 'fmt' ? 'rustfmt' : tool;
+    await progress(`[setup] rustup component add ${component}`, () => run('rustup', ['component', 'add', component]));
+  }
+}
+
+/** The last check says nothing after its own output. */
+async function check(name, work, { last = false } = {}) {
+  const start = Date.now();
+  console.log(`\n== ${name} ==`);
+  await work();
+  if (!last) console.log(`== ${name}: ok, ${seconds(start)}`);
+}
+
+async function documentation() {
+  const args = ['doc', '--no-deps', '--workspace', '--document-private-items', '--locked'];
+  await run('cargo', args, { show, env: { RUSTDOCFLAGS: '-Dwarnings' } });
+}
+
+async function uploadSize() {
+  const folder = join(tmpdir(), `postern-upload-${process.pid}`);
+  const env = { WRANGLER_SEND_METRICS: 'false', WRANGLER_LOG_PATH: folder, CI: 'true', NO_COLOR: '1' };
+  const args = ['deploy', '--dry-run', '--outdir', folder];
+  const output = await inScratch(folder, () => run(npmBin('wrangler'), args, { env }));
+  const size = /gzip: ([\d.]+) KiB/.exec(output);
+  if (!size) throw new Failure(`wrangler did not print the upload size:\n${output}`);
+  console.log(`gzip ${size[1]} KiB of at most ${UPLOAD_BUDGET_KIB} KiB`);
+  if (Number(size[1]) > UPLOAD_BUDGET_KIB) throw new Failure('The upload is larger than its budget.');
+}
+
+async function tests() {
+  const env = { POSTERN_WORKERD: workerd(), POSTERN_NODE: process.execPath };
+  const { ok } = await attempt('cargo', ['test', '--workspace', '--locked', ...process.argv.slice(2)], { show, env });
+  if (!ok) process.exit(1);
+}
+
+/** The runtime's binary, in the npm package for this kind of machine. */
+function workerd() {
+  const manifest = createRequire(inRoot('package.json')).resolve('workerd/package.json');
+  const { optionalDependencies } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const folders = Object.keys(optionalDependencies).map((name) => inRoot('node_modules', name, 'bin', 'workerd'));
+  const found = folders.find((file) => existsSync(file));
+  if (!found) throw new Failure('npm installed no workerd for this machine. Delete node_modules and try again.');
+  return found;
+}

@@ -1,0 +1,112 @@
+# Postern on a machine of your own: one workerd process, one state directory, settings from the environment.
+#
+# Build the Worker once (`npm run build`), then start in the directory where `state` shall live:
+#
+#   mkdir -p state
+#   PUBLIC_URL=https://postern.example OAUTH_ROOT_CLIENT_ID=… OAUTH_ROOT_CLIENT_SECRET=… APP_ENCRYPTION_KEY=… \
+#     workerd serve --experimental selfhost/postern.capnp
+#
+# `--experimental` is what workerd wants for `service_binding_extra_handlers` below. Other places than the defaults:
+#
+#   --socket-addr=http=127.0.0.1:9000    the public socket (TLS is the reverse proxy's work in front of it)
+#   --socket-addr=cron=127.0.0.1:9001    the cron socket: never where the public can reach it
+#   --directory-path=state=/var/lib/postern
+#
+# workerd has no clock for cron. Let the machine's scheduler call this every minute (as in wrangler.toml):
+#
+#   curl -fsS 'http://127.0.0.1:8788/cdn-cgi/handler/scheduled?cron=*+*+*+*+*'
+#
+# The tests start the same Worker: `tests/workerd/test.capnp` takes everything but the way out from this file.
+
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [.mainService, .cronService, .stateService, .internetService],
+  sockets = [
+    # What clients and browsers reach, through a reverse proxy that ends TLS.
+    (name = "http", address = "127.0.0.1:8787", http = (), service = "main"),
+    # Whoever reaches this one can start a sweep as often as they like: loopback only, and its own port.
+    (name = "cron", address = "127.0.0.1:8788", http = (), service = "cron"),
+  ],
+);
+
+# The Worker itself.
+const mainService :Workerd.Service = (name = "main", worker = .postern);
+
+# The cron path, which Cloudflare's own machinery calls without HTTP.
+const cronService :Workerd.Service = (name = "cron", worker = .cron);
+
+# All that must survive: one SQLite file per Durable Object. Back this directory up. A relative path starts at the
+# working directory, not at this file; the directory must exist.
+const stateService :Workerd.Service = (name = "state", disk = (path = "state", writable = true));
+
+# The way out to the providers. Only public addresses, checked after the name is resolved: a provider's name that
+# leads into the private network (or is made to lead there between two look-ups) is unreachable, whatever the Worker
+# decided. Therefore ALLOW_LOOPBACK_PROVIDERS has no effect here; it is for `npm start` and the tests.
+const internetService :Workerd.Service = (
+  name = "internet",
+  network = (allow = ["public"], tlsOptions = (trustBrowserCas = true)),
+);
+
+const postern :Workerd.Worker = (
+  modules = [
+    (name = "index.js", esModule = embed "../build/index.js"),
+    (name = "index_bg.wasm", wasm = embed "../build/index_bg.wasm"),
+  ],
+  compatibilityDate = "2026-04-01",
+  # A provider's address is always looked up outside, also where it looks like one of our own.
+  compatibilityFlags = ["global_fetch_strictly_public"],
+
+  # A variable that is not set gives the binding `null`, and means the same as a missing binding. (The `worker` crate's
+  # `Env::var` throws on `null` where nothing can catch it: the Worker reads its settings another way.)
+  bindings = [
+    (name = "REGISTRY", durableObjectNamespace = "Registry"),
+    (name = "CONNECTION", durableObjectNamespace = "Connection"),
+    (name = "DIRECTORY", durableObjectNamespace = "Directory"),
+
+    (name = "PUBLIC_URL", fromEnvironment = "PUBLIC_URL"),
+    (name = "ALLOW_LOOPBACK_PROVIDERS", fromEnvironment = "ALLOW_LOOPBACK_PROVIDERS"),
+    (name = "REFRESH_LEAD_SECONDS", fromEnvironment = "REFRESH_LEAD_SECONDS"),
+    (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),
+
+    # Four settings that Fides and fidesops know too: our name, then theirs.
+    (name = "OAUTH_ROOT_CLIENT_ID", fromEnvironment = "OAUTH_ROOT_CLIENT_ID"),
+    (name = "OAUTH_ROOT_CLIENT_SECRET", fromEnvironment = "OAUTH_ROOT_CLIENT_SECRET"),
+    (name = "OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", fromEnvironment = "OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES"),
+    (name = "APP_ENCRYPTION_KEY", fromEnvironment = "APP_ENCRYPTION_KEY"),
+
+    (name = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_ID",
+     fromEnvironment = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_ID"),
+    (name = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_SECRET",
+     fromEnvironment = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_SECRET"),
+    (name = "FIDES__SECURITY__OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES",
+     fromEnvironment = "FIDES__SECURITY__OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES"),
+    (name = "FIDES__SECURITY__APP_ENCRYPTION_KEY",
+     fromEnvironment = "FIDES__SECURITY__APP_ENCRYPTION_KEY"),
+
+    (name = "FIDESOPS__SECURITY__OAUTH_ROOT_CLIENT_ID",
+     fromEnvironment = "FIDESOPS__SECURITY__OAUTH_ROOT_CLIENT_ID"),
+    (name = "FIDESOPS__SECURITY__OAUTH_ROOT_CLIENT_SECRET",
+     fromEnvironment = "FIDESOPS__SECURITY__OAUTH_ROOT_CLIENT_SECRET"),
+    (name = "FIDESOPS__SECURITY__OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES",
+     fromEnvironment = "FIDESOPS__SECURITY__OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES"),
+    (name = "FIDESOPS__SECURITY__APP_ENCRYPTION_KEY",
+     fromEnvironment = "FIDESOPS__SECURITY__APP_ENCRYPTION_KEY"),
+  ],
+
+  # The unique keys name the folders under `state` and enter into every object's id: changed keys lose the data.
+  durableObjectNamespaces = [
+    (className = "Registry", uniqueKey = "postern-registry", enableSql = true),
+    (className = "Connection", uniqueKey = "postern-connection", enableSql = true),
+    (className = "Directory", uniqueKey = "postern-directory", enableSql = true),
+  ],
+  durableObjectStorage = (localDisk = "state"),
+);
+
+const cron :Workerd.Worker = (
+  modules = [(name = "entry.mjs", esModule = embed "entry.mjs")],
+  compatibilityDate = "2026-04-01",
+  # Lets one Worker call another one's `scheduled` handler.
+  compatibilityFlags = ["service_binding_extra_handlers"],
+  bindings = [(name = "MAIN", service = "main")],
+);

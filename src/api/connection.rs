@@ -1,0 +1,294 @@
+//! `/api/v1/connection`: connections to providers. Each handler checks the caller with the registry, then sends one
+//! command to the one object of the key.
+
+use serde_json::{Map, Value, json};
+
+use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input};
+use crate::{
+    connection::{
+        command::{Command, LiveToken, Refusal, Reply},
+        directory::PageQuery,
+        key::ConnectionKey,
+        record::{Access, ProfileInput},
+    },
+    protocol::{form::Form, validation::Issue},
+};
+
+/// Most connections in one `PATCH` (contract section 5.2).
+const BULK_LIMIT: usize = 50;
+
+/// `GET /connection`: one page, by name.
+///
+/// # Errors
+/// 422 for a page or size out of bounds.
+pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
+    Guarded::new(context)?.admit(context).await?;
+    let form = Form::parse(context.request.uri().query().unwrap_or_default().as_bytes())?;
+    let query = PageQuery::read(form.parameter("page")?, form.parameter("size")?);
+    let query = query.map_err(|issues| ApiError::unprocessable(&issues))?;
+    let page = context.ports.page(query).await?;
+    let pages = page.total.div_ceil(query.size);
+    let (page_number, size) = (query.page, query.size);
+    Answer::json(
+        OK,
+        &json!({ "items": page.items, "total": page.total, "page": page_number, "size": size, "pages": pages }),
+    )
+}
+
+/// `PATCH /connection`: creates or changes up to 50; what fails does not stop the rest.
+///
+/// # Errors
+/// 422 for a malformed body; then nothing was stored.
+pub(super) async fn save<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
+    Guarded::new(context)?.admit(context).await?;
+    let body = input::json(context.request)?;
+    let items = read_items(&body).map_err(|issues| ApiError::unprocessable(&issues))?;
+    let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
+    for item in items {
+        let Item { key, input, unsupported } = item;
+        let reply = match unsupported {
+            Some(message) => Err(message.to_owned()),
+            None => match context.ports.command(&key, Command::Save(input.clone())).await {
+                Ok(Reply::Connection(view)) => Ok(view),
+                Ok(_) | Err(_) => Err("The connection could not be stored; try again.".to_owned()),
+            },
+        };
+        match reply {
+            Ok(view) => succeeded.push(view),
+            Err(message) => failed.push(json!({ "message": message, "data": { "key": key, "connection_type": "saas",
+                "name": input.name, "description": input.description, "access": input.access,
+                "disabled": input.disabled } })),
+        }
+    }
+    Answer::json(OK, &json!({ "succeeded": succeeded, "failed": failed }))
+}
+
+/// `GET /connection/{connection_key}`.
+///
+/// # Errors
+/// 404.
+pub(super) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    match managed(context, key, |_| Ok(Command::Read)).await? {
+        (Reply::Connection(view), _) => Answer::json(OK, &view),
+        (other, key) => Err(refused(other, &key)),
+    }
+}
+
+/// `DELETE /connection/{connection_key}`.
+///
+/// # Errors
+/// 404.
+pub(super) async fn delete<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    match managed(context, key, |_| Ok(Command::Delete)).await? {
+        (Reply::Done, _) => Ok(Answer::empty()),
+        (other, key) => Err(refused(other, &key)),
+    }
+}
+
+/// `GET /connection/{connection_key}/saas_config`.
+///
+/// # Errors
+/// 404 when there is no connection, or no definition.
+pub(super) async fn read_definition<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    match managed(context, key, |_| Ok(Command::ReadDefinition)).await? {
+        (Reply::Definition(document), _) => Answer::json(OK, &document),
+        (Reply::Refused(Refusal::NoDefinition), key) => Err(ApiError::no_definition(&key)),
+        (other, key) => Err(refused(other, &key)),
+    }
+}
+
+/// `PATCH /connection/{connection_key}/saas_config`: JSON, or YAML by content type.
+///
+/// # Errors
+/// 422 with the place of each mistake.
+pub(super) async fn put_definition<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    let command = |context: &Context<'_, P>| input::document(context.request).map(Command::PutDefinition);
+    match managed(context, key, command).await? {
+        (Reply::Definition(document), _) => Answer::json(OK, &document),
+        (other, key) => Err(refused(other, &key)),
+    }
+}
+
+/// `PUT /connection/{connection_key}/secret`.
+///
+/// # Errors
+/// 422 when a parameter is missing or of the wrong type, or there is no definition to check them by.
+pub(super) async fn put_secrets<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    let command = |context: &Context<'_, P>| match input::json(context.request)? {
+        Value::Object(secrets) => Ok(Command::PutSecrets(secrets)),
+        _ => Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])])),
+    };
+    match managed(context, key, command).await? {
+        (Reply::Done, key) => {
+            let msg = format!("Secrets updated for ConnectionConfig with key: {key}.");
+            Answer::json(OK, &json!({ "msg": msg, "test_status": "skipped", "failure_reason": null }))
+        }
+        (other, key) => Err(refused(other, &key)),
+    }
+}
+
+/// `GET /connection/{connection_key}/authorize`: the URL that a person must open, as a JSON string.
+///
+/// # Errors
+/// 400 or 422 when definition or secrets do not allow one.
+pub(super) async fn authorize<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    match managed(context, key, |_| Ok(Command::BeginAuthorization)).await? {
+        (Reply::AuthorizationUrl(url), _) => Answer::json(OK, &url),
+        (other, key) => Err(refused(other, &key)),
+    }
+}
+
+/// `GET /connection/{connection_key}/access_token`: the live token, renewed first when it has expired.
+///
+/// # Errors
+/// 409 when a person must authorize again, 502 or 504 when the provider fails.
+pub(super) async fn access_token<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    let guarded = Guarded::new(context)?;
+    guarded.admit_within(context, context.deployment.settings.revocation_lag).await?;
+    let key = connection_key(key)?;
+    match context.ports.command(&key, Command::AccessToken).await? {
+        Reply::Token(LiveToken { access_token, token_type, expires_at }) => Answer::json(
+            OK,
+            &json!({
+                "access_token": access_token,
+                "token_type": token_type,
+                "expires_at": expires_at,
+                "expires_in": expires_at.since(context.ports.now()),
+            }),
+        ),
+        other => Err(refused(other, &key)),
+    }
+}
+
+/// Checks the caller, then the path, then the body, and sends the command.
+async fn managed<'c, P: Ports>(
+    context: &Context<'c, P>,
+    key: &str,
+    command: impl FnOnce(&Context<'c, P>) -> Result<Command, ApiError>,
+) -> Result<(Reply, ConnectionKey), ApiError> {
+    Guarded::new(context)?.admit(context).await?;
+    let key = connection_key(key)?;
+    let reply = context.ports.command(&key, command(context)?).await?;
+    Ok((reply, key))
+}
+
+/// The key in the path.
+fn connection_key(text: &str) -> Result<ConnectionKey, ApiError> {
+    ConnectionKey::parse(text)
+        .map_err(|msg| ApiError::unprocessable(&[Issue::value(vec!["path".into(), "connection_key".into()], msg)]))
+}
+
+/// The error of a reply that is not what was asked for.
+fn refused(reply: Reply, key: &ConnectionKey) -> ApiError {
+    match reply {
+        Reply::Refused(refusal) => ApiError::refusal(refusal, key),
+        _ => ApiError::unexpected_reply(),
+    }
+}
+
+/// One item of `PATCH /connection`.
+struct Item {
+    /// Which connection.
+    key: ConnectionKey,
+    /// What is said about it.
+    input: ProfileInput,
+    /// Why it is not even tried.
+    unsupported: Option<&'static str>,
+}
+
+/// Reads all items, or says what is wrong with them.
+fn read_items(body: &Value) -> Result<Vec<Item>, Vec<Issue>> {
+    let Value::Array(elements) = body else {
+        return Err(vec![Issue::new("list_type", vec!["body".into()], "Input should be a valid list")]);
+    };
+    if elements.len() > BULK_LIMIT {
+        let msg = format!("List should have at most {BULK_LIMIT} items after validation, not {}", elements.len());
+        return Err(vec![Issue::new("too_long", vec!["body".into()], msg)]);
+    }
+    let (mut items, mut issues) = (Vec::new(), Vec::new());
+    for (index, element) in elements.iter().enumerate() {
+        match read_item(element) {
+            Ok(item) => items.push(item),
+            Err(wrong) => {
+                issues.extend(wrong.into_iter().map(|issue| issue.within(&["body".into(), index.into()])));
+            }
+        }
+    }
+    if issues.is_empty() { Ok(items) } else { Err(issues) }
+}
+
+/// Reads one item; unknown members are ignored, as in Fides.
+fn read_item(element: &Value) -> Result<Item, Vec<Issue>> {
+    let Value::Object(members) = element else { return Err(vec![not_an_object(Vec::new())]) };
+    let mut issues = Vec::new();
+    let name = text(members, "name", &mut issues);
+    let description = text(members, "description", &mut issues);
+    let key = match (text(members, "key", &mut issues), &name) {
+        (Some(key), _) => ConnectionKey::parse(&key),
+        (None, Some(name)) => ConnectionKey::from_name(name),
+        (None, None) => Err("key or name is required".to_owned()),
+    };
+    let key = key.map_err(|msg| issues.push(Issue::value(vec!["key".into()], msg))).ok();
+    choice(members, "connection_type", &["saas"], &mut issues);
+    let access = choice(members, "access", &["read", "write"], &mut issues);
+    let disabled = match members.get("disabled") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(disabled)) => *disabled,
+        Some(_) => {
+            issues.push(Issue::new("bool_type", vec!["disabled".into()], "Input should be a valid boolean"));
+            false
+        }
+    };
+    let with_secrets = members.get("secrets").is_some_and(|secrets| !secrets.is_null());
+    let unsupported = with_secrets.then_some("Secrets are set with PUT /api/v1/connection/{connection_key}/secret.");
+    match (key, access, issues.is_empty()) {
+        (Some(key), Some(access), true) => {
+            let access = if access == "read" { Access::Read } else { Access::Write };
+            Ok(Item { key, input: ProfileInput { name, description, access, disabled }, unsupported })
+        }
+        _ => Err(issues),
+    }
+}
+
+/// A text member that may be absent or null.
+fn text(members: &Map<String, Value>, name: &'static str, issues: &mut Vec<Issue>) -> Option<String> {
+    /// Longest text, in characters.
+    const LIMIT: usize = 1024;
+    match members.get(name) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) if text.chars().count() <= LIMIT => Some(text.clone()),
+        Some(Value::String(_)) => {
+            let msg = format!("String should have at most {LIMIT} characters");
+            issues.push(Issue::new("string_too_long", vec![name.into()], msg));
+            None
+        }
+        Some(_) => {
+            issues.push(Issue::new("string_type", vec![name.into()], "Input should be a valid string"));
+            None
+        }
+    }
+}
+
+/// A required member with one of a few values.
+fn choice(
+    members: &Map<String, Value>,
+    name: &'static str,
+    values: &[&'static str],
+    issues: &mut Vec<Issue>,
+) -> Option<&'static str> {
+    let Some(given) = members.get(name) else {
+        issues.push(Issue::missing(vec![name.into()]));
+        return None;
+    };
+    let chosen = values.iter().find(|value| given == **value).copied();
+    if chosen.is_none() {
+        let quoted: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();
+        issues.push(Issue::new("enum", vec![name.into()], format!("Input should be {}", quoted.join(" or "))));
+    }
+    chosen
+}
+
+/// The issue of a value that should be an object.
+fn not_an_object(loc: Vec<crate::protocol::validation::Step>) -> Issue {
+    Issue::new("model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from")
+}

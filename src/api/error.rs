@@ -1,0 +1,310 @@
+//! What we say when something went wrong: status, code, public words, challenge. No other file chooses a status.
+//!
+//! Decides: the table of the project's errors, by exhaustive matches. Leaves to others: what happened (each use case's
+//! own enum), how every answer looks (`answer`).
+
+mod connection;
+
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use crate::{
+    authorization_server::{
+        access_token::NotSigned, client::ClientProblem, client_authentication::AuthenticationProblem,
+        client_credentials::GrantProblem, registry::RegistryReply, scope_registry::EVERY_SCOPE,
+    },
+    ports::PortError,
+    protocol::{
+        authorization_header::MalformedHeader, error_code::ErrorCode, form::FormProblem, scope::Scope,
+        validation::Issue,
+    },
+};
+
+/// The realm of both challenges.
+const REALM: &str = "postern";
+
+/// What a challenged client should do (RFC 9110 §11.6.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Challenge {
+    /// RFC 6749 §5.2.
+    Basic,
+    /// RFC 6750 §3.
+    Bearer {
+        /// Absent when the request had no credentials (RFC 6750 §3.1).
+        error: Option<ErrorCode>,
+        /// The scope that is required.
+        scope: Option<&'static str>,
+    },
+}
+
+/// An error on its way out.
+#[derive(Debug)]
+pub struct ApiError {
+    /// HTTP status.
+    status: StatusCode,
+    /// `error`, where the endpoint's RFC has one.
+    code: Option<ErrorCode>,
+    /// `detail`: text, or Fides's list.
+    detail: Value,
+    /// `WWW-Authenticate`.
+    challenge: Option<Challenge>,
+    /// `Allow`.
+    allow: Option<String>,
+    /// For the log only.
+    cause: Option<String>,
+}
+
+impl ApiError {
+    /// A status and its text.
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let detail = Value::String(detail.into());
+        Self { status, code: None, detail, challenge: None, allow: None, cause: None }
+    }
+
+    /// An error of the token endpoint (RFC 6749 §5.2).
+    fn token(status: StatusCode, code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { code: Some(code), ..Self::new(status, detail) }
+    }
+
+    /// With a challenge.
+    fn challenged(self, challenge: Challenge) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
+    /// 404 for a path that nobody knows.
+    #[must_use]
+    pub fn no_such_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not Found")
+    }
+
+    /// 405 with `Allow`; on the token endpoint also an RFC 6749 error (checklist T34).
+    #[must_use]
+    pub fn method_not_allowed(path: &str, allow: &str) -> Self {
+        let error = if path.trim_end_matches('/').ends_with("/oauth/token") {
+            Self::token(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "Method Not Allowed")
+        } else {
+            Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+        };
+        Self { allow: Some(allow.to_owned()), ..error }
+    }
+
+    /// 503: a setting is missing; `/ready` says which.
+    #[must_use]
+    pub fn not_configured() -> Self {
+        let text = "The service is not configured. GET /ready names the settings.";
+        Self::token(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text)
+    }
+
+    /// 413.
+    #[must_use]
+    pub fn body_too_large() -> Self {
+        Self::token(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, "The request body is too large")
+    }
+
+    /// 400 for a token request that is not a form.
+    #[must_use]
+    pub fn not_a_form() -> Self {
+        let text = "The request body must be application/x-www-form-urlencoded";
+        Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text)
+    }
+
+    /// 400 for credentials in the URL (RFC 6749 §2.3.1: "MUST NOT be included in the request URI").
+    #[must_use]
+    pub fn credentials_in_url() -> Self {
+        let text = "Client credentials must not be in the URL";
+        Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text)
+    }
+
+    /// 422 with Fides's list.
+    #[must_use]
+    pub fn unprocessable(issues: &[Issue]) -> Self {
+        Self { detail: json!(issues), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "") }
+    }
+
+    /// 401 or 403 by what is wrong with the bearer token.
+    #[must_use]
+    pub fn bearer(problem: BearerProblem) -> Self {
+        match problem {
+            BearerProblem::Missing => Self::new(StatusCode::UNAUTHORIZED, "Failed to authenticate")
+                .challenged(Challenge::Bearer { error: None, scope: None }),
+            BearerProblem::Malformed => Self::new(StatusCode::BAD_REQUEST, "Malformed or repeated bearer credentials")
+                .challenged(Challenge::Bearer { error: Some(ErrorCode::InvalidRequest), scope: None }),
+            BearerProblem::Unusable => Self::new(StatusCode::UNAUTHORIZED, "Not Authorized for this action")
+                .challenged(Challenge::Bearer { error: Some(ErrorCode::InvalidToken), scope: None }),
+            BearerProblem::Insufficient { required } => {
+                let text = format!("Not Authorized for this action. Required scope(s): [{required}]");
+                let error = Some(ErrorCode::InsufficientScope);
+                Self::new(StatusCode::FORBIDDEN, text).challenged(Challenge::Bearer { error, scope: Some(required) })
+            }
+        }
+    }
+
+    /// What the registry refused to do.
+    #[must_use]
+    pub fn registry(refused: RegistryReply, required: &'static str) -> Self {
+        match refused {
+            RegistryReply::TokenUnusable => Self::bearer(BearerProblem::Unusable),
+            RegistryReply::ScopeLost => Self::bearer(BearerProblem::Insufficient { required }),
+            RegistryReply::CannotAssign { missing } => {
+                let text = "Cannot assign scopes that you do not have. Missing scopes";
+                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(&missing, true)))
+            }
+            RegistryReply::CannotManage { missing } => {
+                let text = "Cannot manage a client that holds scopes that you do not have. Missing scopes";
+                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(&missing, true)))
+            }
+            RegistryReply::NoSuchClient => Self::new(StatusCode::NOT_FOUND, "Client not found."),
+            RegistryReply::NotAuthenticated => Self::from(AuthenticationProblem::None),
+            other @ (RegistryReply::Authenticated { .. } | RegistryReply::Done | RegistryReply::Scope(_)) => {
+                PortError(format!("unexpected reply of the registry: {other:?}")).into()
+            }
+        }
+    }
+
+    /// The answer, and the cause for the log.
+    #[must_use]
+    pub fn into_answer(self) -> (Answer, Option<String>) {
+        let mut body = json!({ "detail": self.detail });
+        if let (Some(code), Some(members)) = (self.code, body.as_object_mut()) {
+            let description = self.detail.as_str().unwrap_or_default().to_owned();
+            members.insert("error".to_owned(), code.as_str().into());
+            members.insert("error_description".to_owned(), description.into());
+        }
+        let mut answer = Answer::json_bytes(self.status, body.to_string().into_bytes());
+        let mut add = |name, text: String| {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                answer.headers.push((name, value));
+            }
+        };
+        if let Some(challenge) = &self.challenge {
+            add(header::WWW_AUTHENTICATE, challenge.to_string());
+        }
+        if let Some(allow) = self.allow {
+            add(header::ALLOW, allow);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            add(header::RETRY_AFTER, "5".to_owned());
+        }
+        if self.code.is_some() {
+            add(header::PRAGMA, "no-cache".to_owned());
+        }
+        (answer, self.cause)
+    }
+}
+
+impl std::fmt::Display for Challenge {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Basic => write!(formatter, "Basic realm=\"{REALM}\", charset=\"UTF-8\""),
+            Self::Bearer { error, scope } => {
+                write!(formatter, "Bearer realm=\"{REALM}\"")?;
+                if let Some(error) = error {
+                    write!(formatter, ", error=\"{}\"", error.as_str())?;
+                }
+                // A scope-token has neither quote nor backslash (RFC 6749 §3.3): nothing to escape (checklist B10).
+                scope.map_or(Ok(()), |scope| write!(formatter, ", scope=\"{scope}\""))
+            }
+        }
+    }
+}
+
+/// What is wrong with the bearer token of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BearerProblem {
+    /// There is none.
+    Missing,
+    /// The header, or the way the token is sent, is malformed.
+    Malformed,
+    /// Expired, tampered with, revoked, unknown: one answer.
+    Unusable,
+    /// It is good but too narrow.
+    Insufficient {
+        /// What the route requires.
+        required: &'static str,
+    },
+}
+
+impl From<MalformedHeader> for BearerProblem {
+    fn from(malformed: MalformedHeader) -> Self {
+        match malformed {
+            MalformedHeader::BearerToken => Self::Unusable,
+            MalformedHeader::Repeated | MalformedHeader::TooLong | MalformedHeader::Basic | MalformedHeader::Bearer => {
+                Self::Malformed
+            }
+        }
+    }
+}
+
+impl From<PortError> for ApiError {
+    fn from(error: PortError) -> Self {
+        let text = "The service is temporarily unavailable";
+        let answer = Self::token(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text);
+        Self { cause: Some(error.0), ..answer }
+    }
+}
+
+impl From<NotSigned> for ApiError {
+    fn from(error: NotSigned) -> Self {
+        let answer = Self::token(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "Internal Server Error");
+        Self { cause: Some(error.to_string()), ..answer }
+    }
+}
+
+impl From<FormProblem> for ApiError {
+    fn from(problem: FormProblem) -> Self {
+        Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, problem.to_string())
+    }
+}
+
+impl From<AuthenticationProblem> for ApiError {
+    fn from(problem: AuthenticationProblem) -> Self {
+        match problem {
+            AuthenticationProblem::None => {
+                Self::token(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, "Authentication Failure")
+                    .challenged(Challenge::Basic)
+            }
+            AuthenticationProblem::MalformedHeader => {
+                Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, problem.to_string())
+                    .challenged(Challenge::Basic)
+            }
+            AuthenticationProblem::Form(problem) => problem.into(),
+            AuthenticationProblem::TwoMethods | AuthenticationProblem::OutsideGrammar => {
+                Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, problem.to_string())
+            }
+        }
+    }
+}
+
+impl From<GrantProblem> for ApiError {
+    fn from(problem: GrantProblem) -> Self {
+        let code = match problem {
+            GrantProblem::Form(_) | GrantProblem::NoGrantType => ErrorCode::InvalidRequest,
+            GrantProblem::UnsupportedGrantType => ErrorCode::UnsupportedGrantType,
+            GrantProblem::MalformedScope | GrantProblem::ScopeNotHeld => ErrorCode::InvalidScope,
+        };
+        // RFC 6749 §5.2: error_description has neither quote nor backslash.
+        Self::token(StatusCode::BAD_REQUEST, code, problem.to_string().replace(['"', '\\'], ""))
+    }
+}
+
+impl From<ClientProblem> for ApiError {
+    fn from(problem: ClientProblem) -> Self {
+        match problem {
+            ClientProblem::Malformed(issues) => Self::unprocessable(&issues),
+            ClientProblem::UnknownScope => {
+                let every = python_list(&EVERY_SCOPE, false);
+                Self::new(StatusCode::FORBIDDEN, format!("Invalid Scope. Scopes must be one of {every}."))
+            }
+        }
+    }
+}
+
+/// A Python list literal, as Fides words its errors; a scope-token may hold a single quote, ours never do.
+fn python_list(scope: &Scope, sorted: bool) -> String {
+    let mut tokens: Vec<&str> = scope.tokens().collect();
+    if sorted {
+        tokens.sort_unstable();
+    }
+    format!("[{}]", tokens.iter().map(|token| format!("'{token}'")).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,112 @@
+//! What we say when a connection does not do what it is asked.
+
+use http::StatusCode;
+
+use super::ApiError;
+use crate::{
+    connection::{command::Refusal, key::ConnectionKey, refresh::Fault, state::StateProblem},
+    ports::PortError,
+};
+
+impl ApiError {
+    /// 400 for a malformed callback.
+    #[must_use]
+    pub fn callback(problem: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("Malformed callback: {problem}"))
+    }
+
+    /// 503 when an object answers something else than it was asked.
+    #[must_use]
+    pub fn unexpected_reply() -> Self {
+        PortError("unexpected reply of a connection".to_owned()).into()
+    }
+
+    /// 404 where a definition is asked for and there is none.
+    #[must_use]
+    pub fn no_definition(key: &ConnectionKey) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("No SaaS config found for connection '{key}'"))
+    }
+
+    /// What a connection refused to do.
+    #[must_use]
+    pub fn refusal(refusal: Refusal, key: &ConnectionKey) -> Self {
+        use StatusCode as Status;
+        let (status, detail) = match refusal {
+            Refusal::Invalid(issues) => {
+                let issues: Vec<_> = issues.into_iter().map(|issue| issue.within(&["body".into()])).collect();
+                return Self::unprocessable(&issues);
+            }
+            Refusal::NoConnection => {
+                (Status::NOT_FOUND, format!("No connection configuration found with key '{key}'."))
+            }
+            Refusal::NoDefinition => {
+                (Status::UNPROCESSABLE_ENTITY, "The connection config does not contain a SaaS config.".to_owned())
+            }
+            Refusal::NoAuthentication => (
+                Status::UNPROCESSABLE_ENTITY,
+                "The connection config does not contain an authentication configuration.".to_owned(),
+            ),
+            Refusal::NotAuthorizationCode => (
+                Status::UNPROCESSABLE_ENTITY,
+                "The connection config does not use OAuth2 Authorization Code authentication.".to_owned(),
+            ),
+            Refusal::NotOauth => {
+                (Status::UNPROCESSABLE_ENTITY, "The connection config does not use OAuth2 authentication.".to_owned())
+            }
+            Refusal::MissingSecrets(names) => {
+                (Status::BAD_REQUEST, format!("Missing required secret(s) '{}' for {key}", names.join(", ")))
+            }
+            Refusal::UnknownState => {
+                (Status::NOT_FOUND, "No authentication request found for the given state.".to_owned())
+            }
+            Refusal::AuthorizationRefused(code) => {
+                (Status::BAD_REQUEST, format!("The provider did not authorize {key} ({code})."))
+            }
+            Refusal::CodeRefused(code) => {
+                let code = code.unwrap_or_else(|| "no error code".to_owned());
+                (Status::BAD_REQUEST, format!("Unable to retrieve token for {key} ({code})."))
+            }
+            Refusal::NotSendable(problem) => {
+                (Status::UNPROCESSABLE_ENTITY, format!("No request can be made for {key}: {problem}"))
+            }
+            Refusal::NeedsAuthorization => {
+                let route = format!("/api/v1/connection/{key}/authorize");
+                (Status::CONFLICT, format!("The connection {key} needs authorization: see GET {route}"))
+            }
+            Refusal::Provider(fault) => Self::provider_fault(&fault, key),
+        };
+        Self::new(status, detail)
+    }
+
+    /// Status and text for a provider that cannot be used now.
+    fn provider_fault(fault: &Fault, key: &ConnectionKey) -> (StatusCode, String) {
+        match fault {
+            Fault::Refused { error } => {
+                let error = error.as_deref().unwrap_or("no error code");
+                (StatusCode::BAD_GATEWAY, format!("The provider of {key} refused to give a token ({error})."))
+            }
+            Fault::Busy => (StatusCode::BAD_GATEWAY, format!("The provider of {key} takes no more requests for now.")),
+            Fault::Failed => (StatusCode::BAD_GATEWAY, format!("The provider of {key} failed.")),
+            Fault::Unreachable => (StatusCode::BAD_GATEWAY, format!("The provider of {key} cannot be reached.")),
+            Fault::TimedOut => (StatusCode::GATEWAY_TIMEOUT, format!("The provider of {key} did not answer in time.")),
+            Fault::Unreadable => {
+                (StatusCode::BAD_GATEWAY, format!("The provider of {key} did not give a token answer."))
+            }
+            Fault::NotSendable => {
+                let text = "Definition and secrets make no token request that may be sent";
+                (StatusCode::BAD_GATEWAY, format!("{text}: {key}"))
+            }
+        }
+    }
+}
+
+impl From<StateProblem> for ApiError {
+    fn from(problem: StateProblem) -> Self {
+        match problem {
+            StateProblem::Malformed => Self::callback("state is malformed"),
+            StateProblem::Unknown => {
+                Self::new(StatusCode::NOT_FOUND, "No authentication request found for the given state.")
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The guard: whose token this is, and whether its scope reaches.
+//!
+//! Decides: 400, 401 or 403 for a presented bearer token, by what the token itself says. Leaves to others: whether its
+//! client still holds the scope (the registry, in the same object request as the command).
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use sha2::{Digest, Sha256};
+
+use super::{Context, Ports, error::ApiError, error::BearerProblem};
+use crate::{
+    authorization_server::registry::{Action, Caller, RegistryReply, RegistryRequest},
+    protocol::{
+        authorization_header::{Credentials, credentials},
+        form::Form,
+        scope::Scope,
+        secret::SecretText,
+        time::{Seconds, UnixSeconds},
+    },
+};
+
+/// Most verified tokens that an isolate remembers: about 1 MB of callers with a few scopes each.
+const REMEMBERED_TOKENS: usize = 1_000;
+
+/// A token whose signature was good.
+#[derive(Debug, Clone)]
+struct VerifiedToken {
+    /// Whose it is.
+    caller: Caller,
+    /// `exp`.
+    expires_at: UnixSeconds,
+    /// When the registry last said that the caller may read tokens.
+    admitted_at: Option<UnixSeconds>,
+}
+
+/// The tokens that this isolate has verified, by SHA-256 of their text: a signature is checked once (100 µs).
+#[derive(Debug, Default)]
+pub struct VerifiedTokens(RefCell<BTreeMap<[u8; 32], VerifiedToken>>);
+
+impl VerifiedTokens {
+    /// A remembered token that has not expired.
+    fn find(&self, digest: &[u8; 32], now: UnixSeconds) -> Option<VerifiedToken> {
+        self.0.borrow().get(digest).filter(|token| now < token.expires_at).cloned()
+    }
+
+    /// Remembers a token; when full, forgets all (they are only slower the next time).
+    fn remember(&self, digest: [u8; 32], token: VerifiedToken) {
+        let mut tokens = self.0.borrow_mut();
+        if tokens.len() >= REMEMBERED_TOKENS && !tokens.contains_key(&digest) {
+            tokens.clear();
+        }
+        tokens.insert(digest, token);
+    }
+}
+
+/// A caller whose token is good and reaches; the registry has not been asked yet.
+pub(super) struct Guarded {
+    /// Who it is.
+    caller: Caller,
+    /// What the route requires.
+    pub(super) required: &'static str,
+    /// Which remembered token this is.
+    digest: [u8; 32],
+    /// When the registry last admitted it.
+    admitted_at: Option<UnixSeconds>,
+    /// When it expires.
+    expires_at: UnixSeconds,
+}
+
+impl Guarded {
+    /// Checks the bearer token of a request against the scope that its route requires.
+    ///
+    /// # Errors
+    /// 400, 401 or 403, see [`BearerProblem`].
+    pub(super) fn new<P: Ports>(context: &Context<'_, P>) -> Result<Self, ApiError> {
+        // A guarded handler on an open route would be a mistake of ours: nobody holds the empty scope.
+        let required = context.required.unwrap_or_default();
+        let token = bearer_token(context.request).map_err(ApiError::bearer)?;
+        let now = context.ports.now();
+        let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
+        let verified = match context.deployment.verified.find(&digest, now) {
+            Some(verified) => verified,
+            None => verify(context, &token, digest, now)?,
+        };
+        context.client_id.replace(Some(verified.caller.client_id.clone()));
+        if !verified.caller.scope.contains(required) {
+            return Err(ApiError::bearer(BearerProblem::Insufficient { required }));
+        }
+        let VerifiedToken { caller, expires_at, admitted_at } = verified;
+        Ok(Self { caller, required, digest, admitted_at, expires_at })
+    }
+
+    /// Has the registry do something on behalf of this caller, in one object request.
+    ///
+    /// # Errors
+    /// 401, 403 or 404 by what the registry refuses; 503 when it does not answer (checklist J19: fail closed).
+    pub(super) async fn act<P: Ports>(
+        &self,
+        context: &Context<'_, P>,
+        action: Action,
+    ) -> Result<RegistryReply, ApiError> {
+        match self.ask(context, action).await? {
+            reply @ (RegistryReply::Done | RegistryReply::Scope(_)) => Ok(reply),
+            refused => Err(ApiError::registry(refused, self.required)),
+        }
+    }
+
+    /// One object request to the registry.
+    async fn ask<P: Ports>(&self, context: &Context<'_, P>, action: Action) -> Result<RegistryReply, ApiError> {
+        let (caller, required) = (self.caller.clone(), self.required.to_owned());
+        Ok(context.ports.ask(RegistryRequest::Act { caller, required, action }).await?)
+    }
+
+    /// As [`Guarded::act`], where nothing to act on is as good as done.
+    ///
+    /// # Errors
+    /// As [`Guarded::act`], without 404.
+    pub(super) async fn act_or_nobody<P: Ports>(
+        &self,
+        context: &Context<'_, P>,
+        action: Action,
+    ) -> Result<(), ApiError> {
+        match self.ask(context, action).await? {
+            RegistryReply::Done | RegistryReply::NoSuchClient => Ok(()),
+            refused => Err(ApiError::registry(refused, self.required)),
+        }
+    }
+
+    /// Has the registry admit this caller now.
+    ///
+    /// # Errors
+    /// As [`Guarded::act`].
+    pub(super) async fn admit<P: Ports>(&self, context: &Context<'_, P>) -> Result<(), ApiError> {
+        self.act(context, Action::Admit).await.map(|_| ())
+    }
+
+    /// As [`Guarded::admit`], but an admission that is at most `lag` old is good enough: for token reads, where a second
+    /// hop would halve the rate.
+    ///
+    /// # Errors
+    /// As [`Guarded::act`].
+    pub(super) async fn admit_within<P: Ports>(&self, context: &Context<'_, P>, lag: Seconds) -> Result<(), ApiError> {
+        let now = context.ports.now();
+        // An admission from the future (the clock was set back) is not trusted.
+        if self.admitted_at.is_some_and(|at| at <= now && now < at.plus(lag)) {
+            return Ok(());
+        }
+        self.admit(context).await?;
+        let token = VerifiedToken { caller: self.caller.clone(), expires_at: self.expires_at, admitted_at: Some(now) };
+        context.deployment.verified.remember(self.digest, token);
+        Ok(())
+    }
+}
+
+/// The bearer token of a request: in the header, nowhere else (RFC 6750 §2).
+fn bearer_token(request: &http::Request<super::Body>) -> Result<SecretText, BearerProblem> {
+    let query = request.uri().query().unwrap_or_default();
+    let in_query = Form::parse(query.as_bytes()).is_ok_and(|form| form.has("access_token"));
+    match credentials(request.headers())? {
+        Some(Credentials::Bearer(_)) if in_query => Err(BearerProblem::Malformed),
+        Some(Credentials::Bearer(token)) => Ok(token),
+        Some(Credentials::Basic { .. } | Credentials::Other) | None => Err(BearerProblem::Missing),
+    }
+}
+
+/// Verifies a token's signature and remembers it.
+fn verify<P: Ports>(
+    context: &Context<'_, P>,
+    token: &SecretText,
+    digest: [u8; 32],
+    now: UnixSeconds,
+) -> Result<VerifiedToken, ApiError> {
+    let unusable = || ApiError::bearer(BearerProblem::Unusable);
+    let claims = context.deployment.authority.verify(token, now).map_err(|_| unusable())?;
+    let scope = match claims.scope.as_str() {
+        "" => Scope::default(),
+        scope => Scope::parse(scope).map_err(|_| unusable())?,
+    };
+    let root = &context.deployment.settings.root;
+    let is_root = claims.client_id == root.client_id;
+    if is_root && claims.epoch != root.epoch {
+        return Err(unusable());
+    }
+    let caller = Caller { client_id: claims.client_id, epoch: claims.epoch, scope, is_root };
+    let verified = VerifiedToken { caller, expires_at: claims.exp, admitted_at: None };
+    context.deployment.verified.remember(digest, verified.clone());
+    Ok(verified)
+}

@@ -1,0 +1,192 @@
+//! Our HTTP API over plain messages: route, guard, dispatch, render.
+//!
+//! Decides: which handler answers, which headers every answer carries, what is logged of a request. Leaves to others: the
+//! runtime's own request and response types (the edge), every decision of the domain.
+
+pub mod answer;
+mod callback;
+mod client;
+mod connection;
+pub mod error;
+pub mod guard;
+mod health;
+mod input;
+pub mod route;
+mod scope;
+pub mod sweep;
+mod token;
+
+use std::{cell::RefCell, rc::Rc};
+
+use http::{Method, StatusCode};
+use serde::Serialize;
+
+use crate::{
+    authorization_server::access_token::TokenAuthority,
+    config::{Problem, Settings},
+    ports::{Clients, Clock, ConnectionActors, Listing, random},
+    protocol::secret::hex,
+};
+
+use self::{
+    answer::Answer,
+    error::ApiError,
+    guard::VerifiedTokens,
+    route::{Route, Routed, route},
+};
+
+/// The body of a request: read up to the limit of its route, see [`route::body_limit`].
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// All of it.
+    Complete(Vec<u8>),
+    /// There is more than the route takes; the rest was not read.
+    TooLarge,
+}
+
+/// What an isolate works out once: settings, keys, and the tokens it has verified.
+#[derive(Debug)]
+pub struct Deployment {
+    /// The settings.
+    pub settings: Rc<Settings>,
+    /// Signs and verifies access tokens.
+    pub authority: TokenAuthority,
+    /// Tokens whose signature need not be checked again.
+    pub verified: VerifiedTokens,
+}
+
+impl Deployment {
+    /// The deployment of these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let authority = TokenAuthority::new(&settings);
+        Self { settings: Rc::new(settings), authority, verified: VerifiedTokens::default() }
+    }
+}
+
+/// Everything that a request needs from outside.
+pub trait Ports: Clients + Clock + ConnectionActors + Listing {}
+
+impl<P: Clients + Clock + ConnectionActors + Listing> Ports for P {}
+
+/// One request on its way through a deployment.
+struct Context<'a, P> {
+    /// Settings and keys.
+    deployment: &'a Deployment,
+    /// The outside.
+    ports: &'a P,
+    /// The request.
+    request: &'a http::Request<Body>,
+    /// The scope that its route requires.
+    required: Option<&'static str>,
+    /// Who is calling, once known; for the log.
+    client_id: RefCell<Option<String>>,
+}
+
+/// An answer and what is logged about it.
+pub struct Handled {
+    /// What is sent.
+    pub response: http::Response<Vec<u8>>,
+    /// What the edge prints, as one line of JSON.
+    pub log: LogLine,
+}
+
+/// One request in the log: no path with parameters, no query, no body, no secret (checklist L7).
+#[derive(Debug, Serialize)]
+pub struct LogLine {
+    /// `info`, or `error` when the fault is ours.
+    pub level: &'static str,
+    /// Also in the answer's `X-Request-ID`.
+    pub request_id: String,
+    /// The method.
+    pub method: String,
+    /// The route's template, e.g. `/api/v1/oauth/client/{client_id}`.
+    pub route: &'static str,
+    /// The answer's status.
+    pub status: u16,
+    /// The authenticated client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Why, for faults that the answer does not explain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// Answers a request.
+pub async fn handle<P: Ports>(
+    deployment: &Result<Deployment, Vec<Problem>>,
+    ports: &P,
+    request: &http::Request<Body>,
+) -> Handled {
+    let request_id = request_id(request);
+    let routed = route(request.method(), request.uri().path());
+    let template = match &routed {
+        Routed::To(route) => route.template(),
+        Routed::WrongMethod { .. } | Routed::Nowhere => "-",
+    };
+    let (result, client_id) = match (routed, deployment) {
+        (Routed::Nowhere, _) => (Err(ApiError::no_such_route()), None),
+        (Routed::WrongMethod { allow }, _) => (Err(ApiError::method_not_allowed(request.uri().path(), &allow)), None),
+        (Routed::To(Route::Health), _) => (Ok(health::health()), None),
+        (Routed::To(Route::Ready), _) => (health::ready(deployment, ports).await, None),
+        (Routed::To(_), Err(_)) => (Err(ApiError::not_configured()), None),
+        (Routed::To(route), Ok(deployment)) => {
+            let required = route.required_scope();
+            let context = Context { deployment, ports, request, required, client_id: RefCell::new(None) };
+            (dispatch(&context, route).await, context.client_id.into_inner())
+        }
+    };
+    let (answer, cause) = result.map_or_else(ApiError::into_answer, |answer| (answer, None));
+    let status = answer.status;
+    let log = LogLine {
+        level: if status.is_server_error() { "error" } else { "info" },
+        request_id: request_id.clone(),
+        method: request.method().to_string(),
+        route: template,
+        status: status.as_u16(),
+        client_id,
+        cause,
+    };
+    Handled { response: answer.into_response(&request_id, request.method() == Method::HEAD), log }
+}
+
+/// One handler per route.
+async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<Answer, ApiError> {
+    match route {
+        Route::Health | Route::Ready => Err(ApiError::no_such_route()),
+        Route::Token => token::issue(context).await,
+        Route::CreateClient => client::create(context).await,
+        Route::DeleteClient(client_id) => client::delete(context, client_id).await,
+        Route::ReadClientScope(client_id) => client::read_scope(context, client_id).await,
+        Route::ReplaceClientScope(client_id) => client::replace_scope(context, client_id).await,
+        Route::Scopes => scope::list(context).await,
+        Route::Callback => callback::complete(context).await,
+        Route::ListConnections => connection::list(context).await,
+        Route::SaveConnections => connection::save(context).await,
+        Route::ReadConnection(key) => connection::read(context, &key).await,
+        Route::DeleteConnection(key) => connection::delete(context, &key).await,
+        Route::ReadDefinition(key) => connection::read_definition(context, &key).await,
+        Route::PutDefinition(key) => connection::put_definition(context, &key).await,
+        Route::PutSecrets(key) => connection::put_secrets(context, &key).await,
+        Route::Authorize(key) => connection::authorize(context, &key).await,
+        Route::AccessToken(key) => connection::access_token(context, &key).await,
+        Route::Sweep => sweep::run(context).await,
+    }
+}
+
+/// The request's own `X-Request-ID` where it is harmless (1 to 128 of word characters, `-`, `.`), else a fresh one.
+fn request_id(request: &http::Request<Body>) -> String {
+    let own = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    match own {
+        Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(harmless) => id.to_owned(),
+        // Without randomness there is no id worth having; the answer itself will fail for the same reason.
+        _ => random::<16>().map_or_else(|_| "-".to_owned(), |bytes| hex(&bytes)),
+    }
+}
+
+/// A status for answers without further ado.
+const OK: StatusCode = StatusCode::OK;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Which route a method and a path mean, what scope it requires, how much body it takes.
+//!
+//! Decides from the parsed path alone; no header, no query (checklist B12).
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+/// Every route that there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// The process answers.
+    Health,
+    /// The deployment can work.
+    Ready,
+    /// RFC 6749 §3.2.
+    Token,
+    /// Registers a client.
+    CreateClient,
+    /// Removes a client.
+    DeleteClient(String),
+    /// Reads a client's scopes.
+    ReadClientScope(String),
+    /// Replaces a client's scopes.
+    ReplaceClientScope(String),
+    /// Lists every scope.
+    Scopes,
+    /// RFC 6749 §4.1.2: where providers send the browser back to.
+    Callback,
+    /// Lists connections.
+    ListConnections,
+    /// Creates or changes connections.
+    SaveConnections,
+    /// Shows a connection.
+    ReadConnection(String),
+    /// Forgets a connection.
+    DeleteConnection(String),
+    /// Shows a connection's definition.
+    ReadDefinition(String),
+    /// Replaces a connection's definition.
+    PutDefinition(String),
+    /// Replaces a connection's secrets.
+    PutSecrets(String),
+    /// Begins an authorization.
+    Authorize(String),
+    /// Gives the live access token.
+    AccessToken(String),
+    /// Runs the sweep now.
+    Sweep,
+}
+
+/// Where a request goes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// To a route.
+    To(Route),
+    /// The path exists, the method does not.
+    WrongMethod {
+        /// The methods that do, for `Allow`.
+        allow: String,
+    },
+    /// There is no such path.
+    Nowhere,
+}
+
+/// Body limit of the token endpoint (checklist T5).
+const TOKEN_BODY_LIMIT: usize = 16 * 1024;
+
+/// Body limit of connector definitions.
+const DEFINITION_BODY_LIMIT: usize = 256 * 1024;
+
+/// Body limit of JSON documents on management routes.
+const JSON_BODY_LIMIT: usize = 64 * 1024;
+
+impl Route {
+    /// The path with its parameters' names, for the log and the documentation.
+    #[must_use]
+    pub const fn template(&self) -> &'static str {
+        match self {
+            Self::Health => "/health",
+            Self::Ready => "/ready",
+            Self::Token => "/api/v1/oauth/token",
+            Self::CreateClient => "/api/v1/oauth/client",
+            Self::DeleteClient(_) => "/api/v1/oauth/client/{client_id}",
+            Self::ReadClientScope(_) | Self::ReplaceClientScope(_) => "/api/v1/oauth/client/{client_id}/scope",
+            Self::Scopes => "/api/v1/oauth/scope",
+            Self::Callback => "/api/v1/oauth/callback",
+            Self::ListConnections | Self::SaveConnections => "/api/v1/connection",
+            Self::ReadConnection(_) | Self::DeleteConnection(_) => "/api/v1/connection/{connection_key}",
+            Self::ReadDefinition(_) | Self::PutDefinition(_) => "/api/v1/connection/{connection_key}/saas_config",
+            Self::PutSecrets(_) => "/api/v1/connection/{connection_key}/secret",
+            Self::Authorize(_) => "/api/v1/connection/{connection_key}/authorize",
+            Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
+            Self::Sweep => "/api/v1/sweep",
+        }
+    }
+
+    /// The scope that a caller's token must have; none for the routes that are open.
+    #[must_use]
+    pub const fn required_scope(&self) -> Option<&'static str> {
+        match self {
+            Self::Health | Self::Ready | Self::Token | Self::Callback => None,
+            Self::CreateClient => Some("client:create"),
+            Self::DeleteClient(_) => Some("client:delete"),
+            Self::ReadClientScope(_) => Some("client:read"),
+            Self::ReplaceClientScope(_) => Some("client:update"),
+            Self::Scopes => Some("scope:read"),
+            Self::ListConnections | Self::ReadConnection(_) => Some("connection:read"),
+            Self::SaveConnections | Self::PutSecrets(_) => Some("connection:create_or_update"),
+            Self::DeleteConnection(_) => Some("connection:delete"),
+            Self::ReadDefinition(_) => Some("saas_config:read"),
+            Self::PutDefinition(_) => Some("saas_config:create_or_update"),
+            Self::Authorize(_) => Some("connection:authorize"),
+            Self::AccessToken(_) => Some("connection_token:read"),
+            Self::Sweep => Some("sweep:exec"),
+        }
+    }
+
+    /// Most bytes of body that are read.
+    const fn body_limit(&self) -> usize {
+        match self {
+            Self::Token => TOKEN_BODY_LIMIT,
+            Self::PutDefinition(_) => DEFINITION_BODY_LIMIT,
+            _ => JSON_BODY_LIMIT,
+        }
+    }
+}
+
+/// Most bytes of body to read for a request; nothing for one that goes nowhere.
+#[must_use]
+pub fn body_limit(method: &Method, path: &str) -> usize {
+    match route(method, path) {
+        Routed::To(route) => route.body_limit(),
+        Routed::WrongMethod { .. } | Routed::Nowhere => 0,
+    }
+}
+
+/// Finds the route of a request. One trailing slash is tolerated, as Fides does; letter case and empty segments are not.
+#[must_use]
+pub fn route(method: &Method, path: &str) -> Routed {
+    let Some(choices) = segments(path).and_then(|segments| at(&segments)) else { return Routed::Nowhere };
+    // RFC 9110 §9.3.2: HEAD is GET without the body.
+    let wanted = if method == Method::HEAD { &Method::GET } else { method };
+    let allow = choices.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
+    match choices.into_iter().find(|(method, _)| method == wanted) {
+        Some((_, route)) => Routed::To(route),
+        None => Routed::WrongMethod { allow },
+    }
+}
+
+/// The path's segments, decoded; none when one is empty, a dot segment, or decodes to something unprintable or a slash.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let path = path.strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/').map(decoded_segment).collect()
+}
+
+/// One segment.
+fn decoded_segment(segment: &str) -> Option<String> {
+    let decoded = percent_decode_str(segment).decode_utf8().ok()?;
+    let dots = matches!(&*decoded, "" | "." | "..");
+    let printable = decoded.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b'%' | b';'));
+    (printable && !dots).then(|| decoded.into_owned())
+}
+
+/// What can be done at a path.
+fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let id = |segment: &str| segment.to_owned();
+    Some(match segments.as_slice() {
+        ["health"] => vec![(Method::GET, Route::Health)],
+        ["ready"] => vec![(Method::GET, Route::Ready)],
+        ["api", "v1", "oauth", "token"] => vec![(Method::POST, Route::Token)],
+        ["api", "v1", "oauth", "client"] => vec![(Method::POST, Route::CreateClient)],
+        ["api", "v1", "oauth", "client", client] => vec![(Method::DELETE, Route::DeleteClient(id(client)))],
+        ["api", "v1", "oauth", "client", client, "scope"] => vec![
+            (Method::GET, Route::ReadClientScope(id(client))),
+            (Method::PUT, Route::ReplaceClientScope(id(client))),
+        ],
+        ["api", "v1", "oauth", "scope" | "scopes"] => vec![(Method::GET, Route::Scopes)],
+        ["api", "v1", "oauth", "callback"] => vec![(Method::GET, Route::Callback)],
+        ["api", "v1", "sweep"] => vec![(Method::POST, Route::Sweep)],
+        ["api", "v1", "connection", rest @ ..] => return at_connection(rest),
+        _ => return None,
+    })
+}
+
+/// What can be done below `/api/v1/connection`.
+fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
+    let key = |segment: &str| segment.to_owned();
+    Some(match segments {
+        [] => vec![(Method::GET, Route::ListConnections), (Method::PATCH, Route::SaveConnections)],
+        [own] => {
+            vec![(Method::GET, Route::ReadConnection(key(own))), (Method::DELETE, Route::DeleteConnection(key(own)))]
+        }
+        [own, "saas_config"] => {
+            vec![(Method::GET, Route::ReadDefinition(key(own))), (Method::PATCH, Route::PutDefinition(key(own)))]
+        }
+        [own, "secret"] => vec![(Method::PUT, Route::PutSecrets(key(own)))],
+        [own, "authorize"] => vec![(Method::GET, Route::Authorize(key(own)))],
+        [own, "access_token"] => vec![(Method::GET, Route::AccessToken(key(own)))],
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_may_end_in_one_slash() {
+        assert_eq!(route(&Method::GET, "/api/v1/oauth/scope/"), Routed::To(Route::Scopes));
+        assert_eq!(route(&Method::GET, "/api/v1/oauth/scopes"), Routed::To(Route::Scopes));
+        assert_eq!(route(&Method::GET, "/api/v1/oauth/scope//"), Routed::Nowhere);
+    }
+
+    /// B13: other spellings of a path are no route.
+    #[test]
+    fn path_tricks_lead_nowhere() {
+        for path in [
+            "//api/v1/oauth/scope",
+            "/api/v1/oauth/client/%2e%2e/scope",
+            "/api/v1/oauth/client/a%2fb",
+            "/api/v1/oauth/scope;x",
+            "/API/v1/oauth/scope",
+            "/api/v1/oauth/client/a%00",
+            "/api/v1//oauth/scope",
+            "/api/v1/oauth/client/%zz",
+            "",
+            "*",
+        ] {
+            assert_eq!(route(&Method::GET, path), Routed::Nowhere, "{path}");
+        }
+    }
+
+    /// T1: every other method is refused with what is allowed.
+    #[test]
+    fn a_wrong_method_names_the_right_ones() {
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
+            let refused = Routed::WrongMethod { allow: "POST".to_owned() };
+            assert_eq!(route(&method, "/api/v1/oauth/token"), refused, "{method}");
+        }
+    }
+
+    /// B14: HEAD is the GET route, with its scope.
+    #[test]
+    fn head_is_get() {
+        assert_eq!(route(&Method::HEAD, "/api/v1/oauth/scope"), Routed::To(Route::Scopes));
+    }
+}

@@ -1,0 +1,141 @@
+//! Tests only: who may use whom. A line that breaks the table is a layer that leaks.
+
+use std::{fs, path::Path};
+
+/// For each top-level module, the others that it may name as `crate::…`.
+const MAY_USE: [(&str, &[&str]); 8] = [
+    ("protocol", &[]),
+    ("config", &["protocol"]),
+    ("ports", &["protocol", "authorization_server", "connection"]),
+    ("authorization_server", &["protocol", "config", "ports", "memory"]),
+    ("connection", &["protocol", "config", "ports", "memory"]),
+    ("api", &["protocol", "config", "ports", "authorization_server", "connection", "memory"]),
+    ("edge", &["protocol", "config", "ports", "authorization_server", "connection", "api"]),
+    ("memory", &["protocol", "config", "ports", "authorization_server", "connection"]),
+];
+
+/// Modules in which a function may be `async`.
+const MAY_AWAIT: [&str; 5] = ["api", "connection/actor", "connection/sweep", "edge", "ports"];
+
+/// Every file of `src`, as its path from there and its text.
+fn sources() -> Vec<(String, String)> {
+    /// Adds the files below a folder.
+    fn collect(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+/// The top-level module that a file belongs to.
+fn module_of(file: &str) -> &str {
+    file.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// The names right after each `crate::` of a text, groups (`crate::{a, b::c}`) included.
+fn used_modules(text: &str) -> Vec<String> {
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut used = Vec::new();
+    for (start, _) in code.match_indices("crate::") {
+        let rest = &code[start + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => used.push(identifier(rest)),
+            Some(group) => used.extend(top_level_names(group)),
+        }
+    }
+    used
+}
+
+/// The names at the outer level of a group, up to its closing brace.
+fn top_level_names(group: &str) -> Vec<String> {
+    let (mut depth, mut names, mut at_start) = (0, Vec::new(), true);
+    for (index, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => at_start = true,
+            _ if at_start && character.is_alphabetic() => {
+                names.push(identifier(&group[index..]));
+                at_start = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The identifier that a text starts with.
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
+}
+
+#[test]
+fn modules_use_only_what_the_table_allows() {
+    for (file, text) in sources() {
+        let own = module_of(&file);
+        if matches!(own, "lib" | "architecture") {
+            continue;
+        }
+        let (_, allowed) =
+            MAY_USE.iter().find(|(module, _)| *module == own).unwrap_or_else(|| panic!("{file}: no rule"));
+        for used in used_modules(&text) {
+            assert!(used == own || allowed.contains(&used.as_str()), "{file} uses crate::{used}");
+        }
+    }
+}
+
+#[test]
+fn test_doubles_are_used_by_tests_only() {
+    for (file, text) in sources() {
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        let is_test = matches!(file.as_str(), "memory.rs" | "architecture.rs")
+            || file.ends_with("tests.rs")
+            || file.contains("tests/")
+            || file == "lib.rs";
+        assert!(is_test || !used_modules(product).contains(&"memory".to_owned()), "{file} uses memory");
+    }
+}
+
+#[test]
+fn only_the_edge_names_the_runtime() {
+    for (file, text) in sources() {
+        let names_it = text.lines().any(|line| line.contains("use worker") || line.contains("worker::"));
+        assert!(!names_it || matches!(module_of(&file), "edge" | "architecture"), "{file} names the runtime");
+    }
+}
+
+#[test]
+fn decisions_are_synchronous() {
+    for (file, text) in sources() {
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        let is_async = product.contains("async fn") || product.contains(".await");
+        let may = MAY_AWAIT.iter().any(|place| file.starts_with(place))
+            || matches!(module_of(&file), "memory" | "architecture");
+        assert!(may || !is_async, "{file} is asynchronous");
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_wants() {
+    for (file, text) in sources() {
+        let product = text.split("#[cfg(test)]").next().unwrap().lines().count();
+        assert!(product <= 400 || file == "connection/actor.rs", "{file} has {product} lines");
+    }
+}
+
+#[test]
+fn the_reader_of_paths_understands_groups() {
+    let text = "use crate::{\n  a::b,\n  c::{d, e},\n};\nuse crate::f;\n// crate::g\n";
+    assert_eq!(used_modules(text), ["a", "c", "f"]);
+}

@@ -1,0 +1,161 @@
+//! Client authentication at the token endpoint (RFC 6749 §2.3.1): Basic, or `client_id` and `client_secret` in the body.
+//!
+//! Decides: which credentials a request presents, or why it presents none that can be read. Leaves to others: whether
+//! they are right (root: the settings; every other client: the registry).
+
+use crate::protocol::{
+    authorization_header::{Credentials, MalformedHeader},
+    form::{Form, FormProblem},
+    secret::SecretText,
+};
+
+/// Longest client id or secret that is compared (checklist M3, T26).
+const CREDENTIAL_LIMIT: usize = 1024;
+
+/// A client id and its secret, as presented: both non-empty and in the grammar of RFC 6749 Appendix A.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentedClient {
+    /// `client_id`.
+    pub client_id: String,
+    /// `client_secret`.
+    pub client_secret: SecretText,
+}
+
+/// Why no credentials could be taken from a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthenticationProblem {
+    /// 400 `invalid_request`.
+    #[error("malformed Basic credentials")]
+    MalformedHeader,
+    /// 400 `invalid_request`.
+    #[error("{0}")]
+    Form(#[from] FormProblem),
+    /// 400 `invalid_request` (RFC 6749 §2.3: "MUST NOT use more than one authentication method").
+    #[error("more than one client authentication method")]
+    TwoMethods,
+    /// 400 `invalid_request`: characters outside RFC 6749 Appendix A, or too long.
+    #[error("client_id or client_secret has characters that no credential has, or is too long")]
+    OutsideGrammar,
+    /// 401 `invalid_client`.
+    #[error("no usable client credentials")]
+    None,
+}
+
+impl From<MalformedHeader> for AuthenticationProblem {
+    fn from(_: MalformedHeader) -> Self {
+        Self::MalformedHeader
+    }
+}
+
+/// Takes the credentials of a token request.
+///
+/// # Errors
+/// See [`AuthenticationProblem`].
+pub fn presented_client(header: Option<Credentials>, form: &Form) -> Result<PresentedClient, AuthenticationProblem> {
+    let body_id = form.parameter("client_id")?;
+    let body_secret = form.parameter("client_secret")?;
+    let assertion = form.parameter("client_assertion")?.is_some();
+    match header {
+        Some(Credentials::Basic { client_id, client_secret }) => {
+            let same_client = body_id.is_none_or(|id| id == client_id);
+            if form.has("client_secret") || assertion || !same_client {
+                return Err(AuthenticationProblem::TwoMethods);
+            }
+            checked(client_id, client_secret)
+        }
+        // Another scheme is no client authentication; credentials in the body beside it would be a second attempt.
+        Some(Credentials::Bearer(_) | Credentials::Other) => Err(AuthenticationProblem::None),
+        None if assertion && body_secret.is_some() => Err(AuthenticationProblem::TwoMethods),
+        None => match (body_id, body_secret) {
+            (Some(id), Some(secret)) => checked(id.to_owned(), SecretText::new(secret.to_owned())),
+            _ => Err(AuthenticationProblem::None),
+        },
+    }
+}
+
+/// Bounds and grammar; an empty id or secret never authenticates anybody (checklist T24).
+fn checked(client_id: String, client_secret: SecretText) -> Result<PresentedClient, AuthenticationProblem> {
+    // RFC 6749 Appendix A.1, A.2: *VSCHAR, VSCHAR = %x20-7E.
+    let fits = |text: &str| text.len() <= CREDENTIAL_LIMIT && text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
+    if !fits(&client_id) || !fits(client_secret.expose()) {
+        return Err(AuthenticationProblem::OutsideGrammar);
+    }
+    if client_id.is_empty() || client_secret.expose().is_empty() {
+        return Err(AuthenticationProblem::None);
+    }
+    Ok(PresentedClient { client_id, client_secret })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a Basic header with this pair and a body give.
+    fn with_basic(id: &str, secret: &str, body: &str) -> Result<PresentedClient, AuthenticationProblem> {
+        let client_secret = SecretText::new(secret.to_owned());
+        let header = Credentials::Basic { client_id: id.to_owned(), client_secret };
+        presented_client(Some(header), &Form::parse(body.as_bytes()).unwrap())
+    }
+
+    /// What a body alone gives.
+    fn with_body(body: &str) -> Result<PresentedClient, AuthenticationProblem> {
+        presented_client(None, &Form::parse(body.as_bytes()).unwrap())
+    }
+
+    /// T14: Basic and a secret in the body, equal or not. T16: an assertion beside a secret.
+    #[test]
+    fn two_methods_are_refused() {
+        assert_eq!(with_basic("c", "s", "client_secret=s"), Err(AuthenticationProblem::TwoMethods));
+        assert_eq!(with_basic("c", "s", "client_assertion=x"), Err(AuthenticationProblem::TwoMethods));
+        let both = with_body("client_id=c&client_secret=s&client_assertion=x");
+        assert_eq!(both, Err(AuthenticationProblem::TwoMethods));
+    }
+
+    /// T15: the same client id beside Basic is accepted, another is not.
+    #[test]
+    fn basic_beside_a_client_id_needs_the_same_id() {
+        assert!(with_basic("c", "s", "client_id=c").is_ok());
+        assert_eq!(with_basic("c", "s", "client_id=d"), Err(AuthenticationProblem::TwoMethods));
+    }
+
+    /// T12, T24: nothing, half a pair, an empty secret.
+    #[test]
+    fn missing_or_empty_credentials_authenticate_nobody() {
+        for body in ["", "client_id=c", "client_secret=s", "client_id=c&client_secret=", "client_id=&client_secret=s"] {
+            assert_eq!(with_body(body), Err(AuthenticationProblem::None), "{body}");
+        }
+        assert_eq!(with_basic("id", "", ""), Err(AuthenticationProblem::None));
+    }
+
+    /// T22: a bearer token at the token endpoint is no client authentication.
+    #[test]
+    fn another_scheme_authenticates_nobody() {
+        let form = Form::parse(b"client_id=c&client_secret=s").unwrap();
+        assert_eq!(presented_client(Some(Credentials::Other), &form), Err(AuthenticationProblem::None));
+    }
+
+    /// T25: control characters and non-ASCII; M3, T26: too long.
+    #[test]
+    fn credentials_outside_the_grammar_are_refused() {
+        for bad in ["%00", "a%0Db", "a%0Ab", "%7F", "%C2%85", "%C3%A9"] {
+            assert_eq!(
+                with_body(&format!("client_id={bad}&client_secret=s")),
+                Err(AuthenticationProblem::OutsideGrammar)
+            );
+            assert_eq!(
+                with_body(&format!("client_id=c&client_secret={bad}")),
+                Err(AuthenticationProblem::OutsideGrammar)
+            );
+        }
+        let long = "x".repeat(4096);
+        assert_eq!(with_body(&format!("client_id={long}&client_secret=s")), Err(AuthenticationProblem::OutsideGrammar));
+    }
+
+    /// T6: each parameter once.
+    #[test]
+    fn repeated_credentials_are_refused() {
+        for body in ["client_id=c&client_id=c&client_secret=s", "client_id=c&client_secret=s&client_secret=s"] {
+            assert!(matches!(with_body(body), Err(AuthenticationProblem::Form(FormProblem::Repeated(_)))), "{body}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! We issue: clients, their authentication, access tokens. Knows nothing of connections.
+
+pub mod access_token;
+pub mod client;
+pub mod client_authentication;
+pub mod client_credentials;
+pub mod registry;
+pub mod scope_registry;

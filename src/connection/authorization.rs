@@ -1,0 +1,90 @@
+//! The authorization code grant as its client sees it (RFC 6749 §4.1): begin it, and judge what comes back.
+//!
+//! Leaves to others: storing what was begun, the exchange of the code.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{
+    command::Refusal,
+    definition::{Authentication, Definition},
+    key::ConnectionKey,
+    outbound::OutboundPolicy,
+    record::Pending,
+    state,
+    template::values::Values,
+    token_exchange,
+};
+use crate::{
+    config::Settings,
+    protocol::{
+        pkce::{code_challenge, code_verifier},
+        secret::SecretText,
+        time::UnixSeconds,
+    },
+};
+
+/// Randomness for one authorization: state and PKCE verifier.
+pub struct Chance {
+    /// 128 bits for the state.
+    pub state: [u8; 16],
+    /// 256 bits for the verifier (RFC 7636 §4.1).
+    pub verifier: [u8; 32],
+}
+
+/// An authorization that was begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the person opens.
+    pub url: Url,
+    /// The state parameter.
+    pub state: SecretText,
+    /// The PKCE verifier, where PKCE is used.
+    pub verifier: Option<SecretText>,
+}
+
+/// Begins an authorization of a connection whose definition has an authorization URL.
+///
+/// # Errors
+/// [`Refusal::NotSendable`] when no URL can be made, or its host may not be used.
+pub fn begin(
+    settings: &Settings,
+    key: &ConnectionKey,
+    definition: &Definition,
+    secrets: &Map<String, Value>,
+    chance: &Chance,
+) -> Result<Begun, Refusal> {
+    let state = state::mint(&settings.application_key, key, &chance.state);
+    let verifier =
+        definition.authentication().is_some_and(Authentication::pkce).then(|| code_verifier(&chance.verifier));
+    let challenge = verifier.as_ref().map(|verifier| SecretText::new(code_challenge(verifier)));
+    let redirect_uri = SecretText::new(settings.public_url.callback());
+    let mut values = Values::new().with("redirect_uri", &redirect_uri).with_all(secrets).with("state", &state);
+    if let Some(challenge) = &challenge {
+        values = values.with("code_challenge", challenge);
+    }
+    let challenge = challenge.as_ref().map(SecretText::expose);
+    let url = token_exchange::authorization_url(definition, &values, challenge, &policy(settings))
+        .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+    Ok(Begun { url, state, verifier })
+}
+
+/// Whether a state is the one that is pending, and still in time.
+///
+/// # Errors
+/// [`Refusal::UnknownState`].
+pub fn judge<'a>(pending: Option<&'a Pending>, state: &SecretText, now: UnixSeconds) -> Result<&'a Pending, Refusal> {
+    pending
+        .filter(|pending| pending.state.matches(&state.digest()) && now < pending.expires_at)
+        .ok_or(Refusal::UnknownState)
+}
+
+/// Whom this deployment may talk to.
+#[must_use]
+pub fn policy(settings: &Settings) -> OutboundPolicy {
+    OutboundPolicy {
+        allow_loopback: settings.allow_loopback_providers,
+        own_host: Some(settings.public_url.authority().to_owned()),
+        allowed_hosts: Vec::new(),
+    }
+}

@@ -1,0 +1,313 @@
+//! How a connector authenticates: the strategies of contract 6.5, typed.
+//!
+//! Decides: which strategies there are and what their configuration holds; it is checked when the document is saved, not
+//! at first use. Leaves to others: the requests themselves (`request`), and what is done with them (`token_exchange`).
+
+use http::HeaderName;
+use serde_json::Value;
+
+use super::{
+    fields,
+    reader::{Issues, Known, Node},
+    request::{self, Action, Request},
+};
+use crate::{
+    connection::template::{Template, json::JsonTemplate},
+    protocol::{time::Seconds, validation::Issue},
+};
+
+/// The strategies that a connector may name, as messages list them.
+const STRATEGIES: &str = "[api_key, basic, bearer, oauth2_authorization_code, oauth2_client_credentials]";
+
+/// The strategies that a single request may name.
+const DIRECT_STRATEGIES: &str = "[api_key, basic, bearer]";
+
+/// Longest lifetime of a token that is believed: ten years, 10 × 365 days.
+pub(in crate::connection) const LIFETIME_LIMIT: u64 = 10 * 365 * 86_400;
+
+/// How a connector authenticates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authentication {
+    /// A user grants access (RFC 6749 §4.1).
+    AuthorizationCode(Box<AuthorizationCode>),
+    /// The client acts for itself (RFC 6749 §4.4).
+    ClientCredentials(Box<ClientCredentials>),
+    /// No OAuth: each request carries the secret itself.
+    Direct(DirectAuthentication),
+}
+
+/// `oauth2_authorization_code`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationCode {
+    /// Builds the URL that the user opens: its host, path and query count.
+    pub authorization_request: Request,
+    /// Gets tokens for the code.
+    pub token_request: Request,
+    /// Gets new tokens for the refresh token.
+    pub refresh_request: Option<Request>,
+    /// Makes the provider forget the tokens (our extension, RFC 7009).
+    pub revoke_request: Option<Request>,
+    /// Lifetime of an access token, where the provider does not say or says more.
+    pub expires_in: Option<Seconds>,
+    /// Whether PKCE is used (our extension, default true; RFC 7636).
+    pub pkce: bool,
+}
+
+/// `oauth2_client_credentials`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCredentials {
+    /// Gets a token.
+    pub token_request: Request,
+    /// Gets a new token, where that is another request.
+    pub refresh_request: Option<Request>,
+    /// Makes the provider forget the token (our extension, RFC 7009).
+    pub revoke_request: Option<Request>,
+    /// Lifetime of an access token, where the provider does not say or says more.
+    pub expires_in: Option<Seconds>,
+}
+
+/// Authentication without a token exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectAuthentication {
+    /// `basic`: RFC 7617.
+    Basic {
+        /// User name, or client id.
+        username: Template,
+        /// Password, or client secret; empty where there is none.
+        password: Option<Template>,
+    },
+    /// `bearer`: RFC 6750 §2.1.
+    Bearer {
+        /// The token.
+        token: Template,
+    },
+    /// `api_key`: the key goes wherever the provider wants it.
+    ApiKey {
+        /// Header fields.
+        headers: Vec<(HeaderName, Template)>,
+        /// Query parameters; they replace others of the same name.
+        query: Vec<(String, Template)>,
+        /// A JSON object whose members are put into a JSON body.
+        body: Option<JsonTemplate>,
+    },
+}
+
+impl Authentication {
+    /// The name of the strategy.
+    #[must_use]
+    pub const fn strategy(&self) -> &'static str {
+        match self {
+            Self::AuthorizationCode(_) => "oauth2_authorization_code",
+            Self::ClientCredentials(_) => "oauth2_client_credentials",
+            Self::Direct(DirectAuthentication::Basic { .. }) => "basic",
+            Self::Direct(DirectAuthentication::Bearer { .. }) => "bearer",
+            Self::Direct(DirectAuthentication::ApiKey { .. }) => "api_key",
+        }
+    }
+
+    /// The secrets without which the strategy cannot start (contract 7.3).
+    #[must_use]
+    pub const fn required_secrets(&self) -> &'static [&'static str] {
+        match self {
+            Self::AuthorizationCode(_) => &["client_id", "client_secret", "redirect_uri"],
+            Self::ClientCredentials(_) => &["client_id", "client_secret"],
+            Self::Direct(_) => &[],
+        }
+    }
+
+    /// The lifetime that the document gives.
+    #[must_use]
+    pub const fn expires_in(&self) -> Option<Seconds> {
+        match self {
+            Self::AuthorizationCode(flow) => flow.expires_in,
+            Self::ClientCredentials(flow) => flow.expires_in,
+            Self::Direct(_) => None,
+        }
+    }
+
+    /// Whether PKCE is used.
+    #[must_use]
+    pub const fn pkce(&self) -> bool {
+        matches!(self, Self::AuthorizationCode(flow) if flow.pkce)
+    }
+
+    /// The request for an action, where the strategy has one. Testing is not part of a strategy.
+    #[must_use]
+    pub fn request(&self, action: Action) -> Option<&Request> {
+        match (self, action) {
+            (Self::AuthorizationCode(flow), Action::Authorize) => Some(&flow.authorization_request),
+            (Self::AuthorizationCode(flow), Action::Access) => Some(&flow.token_request),
+            (Self::AuthorizationCode(flow), Action::Refresh) => flow.refresh_request.as_ref(),
+            (Self::AuthorizationCode(flow), Action::Revoke) => flow.revoke_request.as_ref(),
+            (Self::ClientCredentials(flow), Action::Access) => Some(&flow.token_request),
+            (Self::ClientCredentials(flow), Action::Refresh) => flow.refresh_request.as_ref(),
+            (Self::ClientCredentials(flow), Action::Revoke) => flow.revoke_request.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the `authentication` of the connector's `client_config`.
+pub(super) fn read(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> Option<Authentication> {
+    node.object(issues)?;
+    let configuration = node.member("configuration");
+    match node.member("strategy").text(issues)? {
+        "oauth2_authorization_code" => read_authorization_code(&configuration, secrets, issues)
+            .map(|flow| Authentication::AuthorizationCode(Box::new(flow))),
+        "oauth2_client_credentials" => read_client_credentials(&configuration, secrets, issues)
+            .map(|flow| Authentication::ClientCredentials(Box::new(flow))),
+        "basic" | "bearer" | "api_key" => {
+            let known = Known { secrets, ours: &[] };
+            read_direct(node, known, issues).map(Authentication::Direct)
+        }
+        other => {
+            issues.push(unknown_strategy(node, other, STRATEGIES));
+            None
+        }
+    }
+}
+
+/// Reads the `authentication` of a single request, or one that needs no token exchange.
+pub(super) fn read_direct(node: &Node<'_>, known: Known<'_>, issues: &mut Issues) -> Option<DirectAuthentication> {
+    node.object(issues)?;
+    let configuration = node.member("configuration");
+    match node.member("strategy").text(issues)? {
+        "basic" => {
+            configuration.object(issues)?;
+            let password = configuration.member("password");
+            let password = password.given().and_then(|_| password.template(known, issues));
+            Some(DirectAuthentication::Basic {
+                username: configuration.member("username").template(known, issues)?,
+                password,
+            })
+        }
+        "bearer" => {
+            configuration.object(issues)?;
+            let token = configuration.member("token").template(known, issues)?;
+            Some(DirectAuthentication::Bearer { token })
+        }
+        "api_key" => read_api_key(&configuration, known, issues),
+        other => {
+            issues.push(unknown_strategy(node, other, DIRECT_STRATEGIES));
+            None
+        }
+    }
+}
+
+/// The issue of a strategy that is not offered, worded as Fides does.
+fn unknown_strategy(node: &Node<'_>, name: &str, valid: &str) -> Issue {
+    let name: String = name.chars().take(64).collect();
+    node.member("strategy").issue(format!("Strategy '{name}' does not exist. Valid strategies are {valid}"))
+}
+
+/// Reads the configuration of `api_key`.
+fn read_api_key(node: &Node<'_>, known: Known<'_>, issues: &mut Issues) -> Option<DirectAuthentication> {
+    node.object(issues)?;
+    let headers = fields::read_headers(&node.member("headers"), known, issues);
+    let query = fields::read_query(&node.member("query_params"), known, issues);
+    let body = node.member("body");
+    let body = body.optional_text(issues).and_then(|text| {
+        let template =
+            JsonTemplate::parse(text).map_err(|problem| issues.push(body.issue(problem.to_string()))).ok()?;
+        known.check(template.placeholders(), &body, issues);
+        if !template.is_object() {
+            issues.push(body.issue("the body must be a JSON object"));
+        }
+        Some(template)
+    });
+    if headers.is_empty() && query.is_empty() && body.is_none() {
+        issues.push(node.issue(
+            "At least one 'header', 'query_param', or 'body' object must be defined in an 'api_key' auth configuration",
+        ));
+        return None;
+    }
+    Some(DirectAuthentication::ApiKey { headers, query, body })
+}
+
+/// Reads the configuration of `oauth2_authorization_code`.
+fn read_authorization_code(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> Option<AuthorizationCode> {
+    node.object(issues)?;
+    let place = node.member("authorization_request");
+    let known = Known { secrets, ours: Action::Authorize.values() };
+    let authorization_request = request::read(&place, known, issues);
+    if let Some(request) = &authorization_request {
+        check_authorization_request(request, &place, issues);
+    }
+    let known = Known { secrets, ours: Action::Access.values() };
+    let token_request = request::read(&node.member("token_request"), known, issues);
+    let refresh_request = read_optional(node, "refresh_request", secrets, issues);
+    let revoke_request = read_optional(node, "revoke_request", secrets, issues);
+    let expires_in = read_lifetime(&node.member("expires_in"), issues);
+    let pkce = node.member("pkce").switch(true, issues);
+    Some(AuthorizationCode {
+        authorization_request: authorization_request?,
+        token_request: token_request?,
+        refresh_request,
+        revoke_request,
+        expires_in,
+        pkce,
+    })
+}
+
+/// What the authorization URL, which a browser sees, must not hold and must not get wrong.
+fn check_authorization_request(request: &Request, node: &Node<'_>, issues: &mut Issues) {
+    let query = request.query.iter().map(|(_, value)| value);
+    for template in query.chain([&request.path]) {
+        if template.placeholders().any(|placeholder| placeholder.name() == "client_secret") {
+            issues.push(
+                node.issue("<client_secret> must not stand in the authorization request: a browser sees its URL"),
+            );
+        }
+    }
+    let own_state = request.query.iter().find(|(name, _)| name == "state");
+    if own_state.is_some_and(|(_, value)| Template::parse("<state>").as_ref() != Ok(value)) {
+        issues.push(node.member("query_params").issue("the value of the parameter 'state' must be <state>"));
+    }
+}
+
+/// Reads the configuration of `oauth2_client_credentials`.
+fn read_client_credentials(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> Option<ClientCredentials> {
+    node.object(issues)?;
+    let known = Known { secrets, ours: &[] };
+    let token_request = request::read(&node.member("token_request"), known, issues);
+    let refresh_request = read_optional(node, "refresh_request", secrets, issues);
+    let revoke_request = read_optional(node, "revoke_request", secrets, issues);
+    let expires_in = read_lifetime(&node.member("expires_in"), issues);
+    Some(ClientCredentials { token_request: token_request?, refresh_request, revoke_request, expires_in })
+}
+
+/// Reads a request that may be missing or null: one about tokens that we hold.
+fn read_optional(node: &Node<'_>, name: &str, secrets: &[String], issues: &mut Issues) -> Option<Request> {
+    let known = Known { secrets, ours: Action::Refresh.values() };
+    let node = node.member(name);
+    node.given()?;
+    request::read(&node, known, issues)
+}
+
+/// Reads `expires_in`: seconds as a number or as text, at least 1, at most [`LIFETIME_LIMIT`].
+fn read_lifetime(node: &Node<'_>, issues: &mut Issues) -> Option<Seconds> {
+    let seconds = match node.given()? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse::<i64>().ok(),
+        _ => None,
+    };
+    let Some(seconds) = seconds else {
+        issues.push(
+            node.issue_of("int_parsing", "Input should be a valid integer, unable to parse string as an integer"),
+        );
+        return None;
+    };
+    match u64::try_from(seconds) {
+        Ok(seconds @ 1..=LIFETIME_LIMIT) => Some(Seconds(seconds)),
+        Ok(1..) => {
+            issues.push(
+                node.issue_of("less_than_equal", format!("Input should be less than or equal to {LIFETIME_LIMIT}")),
+            );
+            None
+        }
+        _ => {
+            issues.push(node.issue_of("greater_than", "Input should be greater than 0"));
+            None
+        }
+    }
+}

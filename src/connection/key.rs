@@ -1,0 +1,69 @@
+//! The key of a connection: what Fides calls a `FidesKey`.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest key, in bytes.
+const KEY_LIMIT: usize = 128;
+
+/// `connection_key`: letters, digits, `.`, `_`, `-`, `<`, `>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnectionKey(String);
+
+impl ConnectionKey {
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// 422 with the words of Fides (contract section 5); the value is shown only when it is short and printable.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'<' | b'>');
+        if text.len() > KEY_LIMIT {
+            return Err(format!("FidesKeys must have at most {KEY_LIMIT} characters"));
+        }
+        if text.is_empty() || matches!(text, "." | "..") || !text.bytes().all(allowed) {
+            return Err(format!(
+                "FidesKeys must only contain alphanumeric characters, '.', '_', '<', '>' or '-'. Value provided: {text}"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The key of a connection that was only given a name, as Fides makes it.
+    ///
+    /// # Errors
+    /// As [`ConnectionKey::parse`].
+    pub fn from_name(name: &str) -> Result<Self, String> {
+        Self::parse(&name.to_lowercase().replace(' ', "_"))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ConnectionKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_the_alphabet_of_fides() {
+        assert!(ConnectionKey::parse("My-shop_1.<x>").is_ok());
+        for bad in ["", "a b", "a/b", "é", "..", "a\u{0}", "a:b"] {
+            assert!(ConnectionKey::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(ConnectionKey::parse(&"k".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn a_name_makes_a_key() {
+        assert_eq!(ConnectionKey::from_name("My Shop").unwrap().as_str(), "my_shop");
+    }
+}

@@ -1,0 +1,17 @@
+//! We are the OAuth client of one SaaS provider per connection. Knows nothing of the authorization server.
+
+pub mod actor;
+pub mod authorization;
+pub mod command;
+pub mod definition;
+pub mod directory;
+pub mod envelope;
+pub mod key;
+pub mod outbound;
+pub mod record;
+pub mod refresh;
+pub mod state;
+pub mod sweep;
+pub mod template;
+pub mod token_exchange;
+pub mod yaml;

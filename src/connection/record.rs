@@ -1,0 +1,199 @@
+//! What is stored for one connection, part by part, and how it is shown.
+//!
+//! Decides: the stored forms (pinned by `fixtures/storage/v1/`) and the public view. Leaves to others: when what is
+//! written (the actor), encryption (`envelope`).
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{
+    definition::Definition,
+    envelope::Envelope,
+    key::ConnectionKey,
+    refresh::{Condition, Grant},
+};
+use crate::{
+    ports::{PortError, RecordStore},
+    protocol::{secret::SecretDigest, time::UnixSeconds},
+};
+
+/// What Fides shows instead of a sensitive value.
+pub const MASK: &str = "**********";
+
+/// What a connection may be used for; Fides's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Data is only read.
+    Read,
+    /// Data is changed too.
+    Write,
+}
+
+/// What an operator says about a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileInput {
+    /// For people.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// What it may be used for.
+    pub access: Access,
+    /// Switched off by the operator; kept and shown, not acted upon, as in Fides.
+    pub disabled: bool,
+}
+
+/// The profile part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The object's own name; the runtime does not always tell it.
+    pub key: ConnectionKey,
+    /// What the operator said.
+    #[serde(flatten)]
+    pub input: ProfileInput,
+    /// First save.
+    pub created_at: UnixSeconds,
+    /// Last save.
+    pub updated_at: UnixSeconds,
+}
+
+/// The pending part: an authorization that was begun (RFC 6749 §4.1.1).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pending {
+    /// Digest of the state parameter.
+    pub state: SecretDigest,
+    /// When it is too late.
+    pub expires_at: UnixSeconds,
+    /// PKCE verifier, sealed.
+    pub code_verifier: Option<Envelope>,
+}
+
+/// Everything about one connection.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Who it is.
+    pub profile: Profile,
+    /// The connector document, parsed.
+    pub definition: Option<Rc<Definition>>,
+    /// Provider credentials and parameters: a sealed JSON object.
+    pub secrets: Option<Envelope>,
+    /// The provider's tokens.
+    pub grant: Option<Grant>,
+    /// An authorization under way.
+    pub pending: Option<Pending>,
+    /// How refreshing went lately.
+    pub condition: Condition,
+}
+
+/// One stored part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// [`Record::profile`].
+    Profile,
+    /// [`Record::definition`], as its document.
+    Definition,
+    /// [`Record::secrets`].
+    Secrets,
+    /// [`Record::grant`].
+    Grant,
+    /// [`Record::pending`].
+    Pending,
+    /// [`Record::condition`].
+    Condition,
+}
+
+impl Record {
+    /// The record of a connection that was just made.
+    #[must_use]
+    pub fn new(profile: Profile) -> Self {
+        let condition = Condition::default();
+        Self { profile, definition: None, secrets: None, grant: None, pending: None, condition }
+    }
+
+    /// Loads all parts; none when there is no profile.
+    ///
+    /// # Errors
+    /// 503 when storage fails or a part cannot be read.
+    pub fn load<Store: RecordStore>(store: &Store) -> Result<Option<Self>, PortError> {
+        let parts = store.read()?;
+        let Some(profile) = part(&parts, "profile")? else { return Ok(None) };
+        let document: Option<Value> = part(&parts, "definition")?;
+        let definition = document.map(Definition::from_document).transpose();
+        Ok(Some(Self {
+            profile,
+            definition: definition
+                .map_err(|_| PortError("the stored definition is no longer valid".to_owned()))?
+                .map(Rc::new),
+            secrets: part(&parts, "secrets")?,
+            grant: part(&parts, "grant")?,
+            pending: part(&parts, "pending")?,
+            condition: part(&parts, "condition")?.unwrap_or_default(),
+        }))
+    }
+
+    /// Name and JSON text of a part, as stored.
+    ///
+    /// # Errors
+    /// 503 when it cannot be written as JSON.
+    pub fn stored(&self, part: Part) -> Result<(&'static str, String), PortError> {
+        let (name, text) = match part {
+            Part::Profile => ("profile", serde_json::to_string(&self.profile)),
+            Part::Definition => {
+                let document = self.definition.as_ref().map(|definition| definition.document());
+                ("definition", serde_json::to_string(&document))
+            }
+            Part::Secrets => ("secrets", serde_json::to_string(&self.secrets)),
+            Part::Grant => ("grant", serde_json::to_string(&self.grant)),
+            Part::Pending => ("pending", serde_json::to_string(&self.pending)),
+            Part::Condition => ("condition", serde_json::to_string(&self.condition)),
+        };
+        text.map(|text| (name, text)).map_err(|error| PortError(format!("part {name}: {error}")))
+    }
+
+    /// The connection as the API shows it (contract section 5.1). `secrets` are shown by their parameters: sensitive ones
+    /// masked, undeclared ones not at all.
+    #[must_use]
+    pub fn view(&self, secrets: Option<&Map<String, Value>>) -> Value {
+        let input = &self.profile.input;
+        let shown = self.definition.as_ref().zip(secrets).map(|(definition, secrets)| shown(definition, secrets));
+        json!({
+            "connection_type": "saas",
+            "secrets": shown,
+            "saas_config": self.definition.as_ref().map(|definition| json!({
+                "fides_key": definition.fides_key(),
+                "name": definition.name(),
+                "type": definition.kind(),
+            })),
+            "name": input.name,
+            "key": self.profile.key,
+            "description": input.description,
+            "access": input.access,
+            "created_at": self.profile.created_at.to_rfc3339(),
+            "updated_at": self.profile.updated_at.to_rfc3339(),
+            "disabled": input.disabled,
+            "last_test_timestamp": null,
+            "last_test_succeeded": null,
+            "authorized": self.grant.is_some() && !self.condition.needs_authorization,
+            "enabled_actions": null,
+            "linked_systems": [],
+        })
+    }
+}
+
+/// The declared secrets, sensitive ones masked.
+fn shown(definition: &Definition, secrets: &Map<String, Value>) -> Map<String, Value> {
+    let declared = definition.parameters().iter().filter_map(|parameter| {
+        let value = secrets.get(&parameter.name)?;
+        let value = if parameter.sensitive { Value::from(MASK) } else { value.clone() };
+        Some((parameter.name.clone(), value))
+    });
+    declared.collect()
+}
+
+/// One part of what is stored; JSON `null` is as good as absent.
+fn part<Document: DeserializeOwned>(parts: &[(String, String)], name: &str) -> Result<Option<Document>, PortError> {
+    let Some((_, text)) = parts.iter().find(|(own, _)| own == name) else { return Ok(None) };
+    serde_json::from_slice(text.as_bytes()).map_err(|error| PortError(format!("part {name}: {error}")))
+}

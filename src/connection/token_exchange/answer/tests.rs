@@ -1,0 +1,145 @@
+//! Answers of providers: checklist K15, K16, L5, and architecture D28.
+
+mod members;
+
+use serde_json::json;
+
+use super::*;
+
+const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+
+fn response(status: u16, content_type: &str, body: &str) -> ProviderResponse {
+    ProviderResponse { status, content_type: Some(content_type.to_owned()), body: body.as_bytes().to_vec() }
+}
+
+fn read(status: u16, content_type: &str, body: &str) -> Result<TokenAnswer, AnswerProblem> {
+    read_answer(&response(status, content_type, body), NOW, None)
+}
+
+/// A JSON answer with an access token and one more member.
+fn with(name: &str, value: &Value) -> Result<TokenAnswer, AnswerProblem> {
+    let mut members = json!({"access_token": "at"});
+    members[name] = value.clone();
+    read(200, "application/json", &members.to_string())
+}
+
+fn refused(status: u16, error: Option<&str>) -> AnswerProblem {
+    AnswerProblem::Refused { status, error: error.map(|error| ErrorCode(error.to_owned())) }
+}
+
+#[test]
+fn recorded_answers_are_understood() {
+    let answer =
+        read(200, "application/json; charset=utf-8", include_str!("../../../../fixtures/provider/code_answer.json"))
+            .unwrap();
+    assert_eq!(answer.access_token.expose(), "at-7Yq0vX2m");
+    assert_eq!(answer.refresh_token.unwrap().expose(), "rt-1Kd93");
+    assert_eq!(answer.expires_at, NOW.plus(Seconds(1800)));
+    assert_eq!(answer.scope.as_deref(), Some("openid offline_access api"));
+    assert_eq!(answer.token_type.as_deref(), Some("Bearer"));
+
+    let answer = read(201, "text/html", include_str!("../../../../fixtures/provider/refresh_answer.json")).unwrap();
+    assert_eq!(answer.access_token.expose(), "at-8");
+    assert_eq!((answer.refresh_token, answer.lifetime, answer.scope), (None, Seconds(900), None));
+
+    let form = include_str!("../../../../fixtures/provider/form_answer.txt");
+    for content_type in ["application/x-www-form-urlencoded", "text/plain", ""] {
+        let answer = read(200, content_type, form).unwrap();
+        assert_eq!(answer.access_token.expose(), "at-form");
+        assert_eq!((answer.lifetime, answer.scope.as_deref()), (Seconds(600), Some("a,b")));
+    }
+}
+
+/// K15: pages, lists, broken JSON, other bytes, too much.
+#[test]
+fn answers_that_are_not_token_answers_are_problems() {
+    let page = include_str!("../../../../fixtures/provider/page.html");
+    for (content_type, body, problem) in [
+        ("text/html", page, AnswerProblem::Html),
+        ("text/plain", page, AnswerProblem::Html),
+        ("application/json", page, AnswerProblem::Html),
+        ("application/json", "[{\"access_token\": \"x\"}]", AnswerProblem::NotUnderstood),
+        ("application/json", "{\"access_token\": \"x\"", AnswerProblem::NotUnderstood),
+        ("application/json", "{\"access_token\": NaN}", AnswerProblem::NotUnderstood),
+        ("application/json", "access_token=x", AnswerProblem::NotUnderstood),
+        ("application/json", "", AnswerProblem::NotUnderstood),
+        ("text/plain", "hello", AnswerProblem::NotUnderstood),
+        ("image/png", "access_token=x", AnswerProblem::NotUnderstood),
+        ("application/json", "{}", AnswerProblem::NoAccessToken),
+        ("application/json", "{\"access_token\": null}", AnswerProblem::NoAccessToken),
+        ("application/json", "{\"access_token\": \"\"}", AnswerProblem::NoAccessToken),
+        ("application/x-www-form-urlencoded", "", AnswerProblem::NoAccessToken),
+        ("application/x-www-form-urlencoded", "access_token=", AnswerProblem::NoAccessToken),
+    ] {
+        assert_eq!(read(200, content_type, body), Err(problem), "{content_type} {body}");
+    }
+}
+
+/// K15: other bytes, deep nesting, too much.
+#[test]
+fn answers_that_are_not_text_or_too_large_are_problems() {
+    let bytes = ProviderResponse { body: vec![0x1f, 0x8b, 0xff], ..response(200, "application/json", "") };
+    assert_eq!(read_answer(&bytes, NOW, None), Err(AnswerProblem::NotUnderstood));
+    let deep = format!("{{\"access_token\": {}", "[".repeat(100_000));
+    assert_eq!(read(200, "application/json", &deep), Err(AnswerProblem::NotUnderstood));
+    let large = " ".repeat(PROVIDER_ANSWER_LIMIT + 1);
+    assert_eq!(read(200, "application/json", &large), Err(AnswerProblem::TooLarge));
+    let marked = read(200, "application/json", "\u{feff} {\"access_token\": \"x\"}");
+    assert!(marked.is_ok());
+}
+
+/// K15, L5: errors by status and code; of the provider's text only a code gets through.
+#[test]
+fn refusals_keep_the_code_and_nothing_else() {
+    let recorded = include_str!("../../../../fixtures/provider/refused.json");
+    for status in [200, 400, 401, 403] {
+        let problem = read(status, "application/json", recorded).unwrap_err();
+        assert_eq!(problem, refused(status, Some("invalid_grant")));
+        assert!(!format!("{problem} {problem:?}").contains("rt-1Kd93"));
+    }
+    for (body, code) in [
+        (json!({"error": "Invalid_Grant"}), Some("invalid_grant")),
+        (json!({"error": "Bad request: invalid_grant (token rt-1Kd93)"}), Some("invalid_grant")),
+        (json!({"error": "status: 'invalid_grant'."}), Some("invalid_grant")),
+        (json!({"error": "0123456789abcdef"}), None),
+        (json!({"error": "rt-1Kd93"}), None),
+        (json!({"error": "<script>"}), None),
+        (json!({"error": "x".repeat(65)}), None),
+        (json!({"error": {"type": "OAuthException", "code": 190}}), Some("oauthexception")),
+        (json!({"error": true}), None),
+        (json!({"message": "no"}), None),
+    ] {
+        let found = read(400, "application/json", &body.to_string());
+        assert_eq!(found, Err(refused(400, code)), "{body}");
+    }
+    assert_eq!(read(404, "text/html", "<html>"), Err(refused(404, None)));
+    assert_eq!(
+        read(400, "application/x-www-form-urlencoded", "error=bad_verification_code"),
+        Err(refused(400, Some("bad_verification_code")))
+    );
+    // An error beside a token is an error; an empty one is none.
+    assert_eq!(with("error", &json!("access_denied")), Err(refused(200, Some("access_denied"))));
+    assert!(with("error", &json!("")).is_ok() && with("error", &Value::Null).is_ok());
+}
+
+#[test]
+fn other_statuses_have_classes_of_their_own() {
+    let token = "{\"access_token\": \"at\"}";
+    for status in [301, 302, 303, 307, 308] {
+        assert_eq!(read(status, "application/json", token), Err(AnswerProblem::Redirected { status }));
+    }
+    assert_eq!(read(429, "text/plain", "slow"), Err(AnswerProblem::TooManyRequests { status: 429 }));
+    assert_eq!(
+        read(400, "application/json", "{\"error\": \"slow_down\"}"),
+        Err(AnswerProblem::TooManyRequests { status: 400 })
+    );
+    for status in [500, 502, 503] {
+        assert_eq!(read(status, "application/json", token), Err(AnswerProblem::Failed { status, error: None }));
+    }
+    assert_eq!(
+        read(400, "application/json", "{\"error\": \"temporarily_unavailable\"}"),
+        Err(AnswerProblem::Failed { status: 400, error: Some(ErrorCode("temporarily_unavailable".to_owned())) })
+    );
+    assert_eq!(read(400, "application/json", token), Err(refused(400, None)));
+    assert_eq!(read(101, "", ""), Err(refused(101, None)));
+}

@@ -1,0 +1,88 @@
+//! `application/x-www-form-urlencoded`, as queries and bodies to providers are written.
+//!
+//! Decides: which characters are escaped (those that Python's `quote_plus` escapes, so that `~` stays and `*` does not,
+//! contract 8.2) and how nested values are named. Leaves to others: what is sent.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+/// What stands for itself: RFC 3986 §2.3, `unreserved`. A space becomes `+`.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name or value, encoded (RFC 6749 appendix B).
+pub(super) fn component(text: &str) -> String {
+    // An encoded text holds `%20` only where the text had a space: a `%` of its own is `%25` by now.
+    utf8_percent_encode(text, COMPONENT).to_string().replace("%20", "+")
+}
+
+/// Names and values, encoded and joined.
+pub(super) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let encoded: Vec<String> = pairs.map(|(name, value)| format!("{}={}", component(name), component(value))).collect();
+    encoded.join("&")
+}
+
+/// An object as a form: names sorted, null as an empty value, `a[b]` for members, `a[]` for elements; empty lists and
+/// objects leave nothing (contract 6.4).
+pub(super) fn body(members: &Map<String, Value>) -> String {
+    let mut flat = Vec::new();
+    for (name, value) in members {
+        flatten(name.clone(), value, &mut flat);
+    }
+    pairs(flat.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// Puts the leaves of a value at the end of `flat`, under their full names.
+fn flatten(name: String, value: &Value, flat: &mut Vec<(String, String)>) {
+    match value {
+        Value::Null => flat.push((name, String::new())),
+        Value::Bool(_) | Value::Number(_) => flat.push((name, value.to_string())),
+        Value::String(text) => flat.push((name, text.clone())),
+        Value::Array(elements) => {
+            for element in elements {
+                flatten(format!("{name}[]"), element, flat);
+            }
+        }
+        Value::Object(members) => {
+            for (member, value) in members {
+                flatten(format!("{name}[{member}]"), value, flat);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Contract 8.2, last row; booleans read `true` and `false`.
+    #[test]
+    fn golden_form_of_the_contract() {
+        let members = json!({
+            "a": "b c", "x": null, "n": 1, "t": true, "l": ["p", "q"], "o": {"k": "v"}, "u": "é&=+", "s": "a/b:c~*",
+        });
+        assert_eq!(
+            body(members.as_object().unwrap()),
+            "a=b+c&l%5B%5D=p&l%5B%5D=q&n=1&o%5Bk%5D=v&s=a%2Fb%3Ac~%2A&t=true&u=%C3%A9%26%3D%2B&x="
+        );
+    }
+
+    #[test]
+    fn nested_and_empty_values_are_flattened() {
+        let members = json!({"a": {"b": {"c": 1}, "d": [{"e": "f"}]}, "g": [], "h": {}, "i": [[1]]});
+        assert_eq!(body(members.as_object().unwrap()), "a%5Bb%5D%5Bc%5D=1&a%5Bd%5D%5B%5D%5Be%5D=f&i%5B%5D%5B%5D=1");
+        assert_eq!(body(&Map::new()), "");
+    }
+
+    /// P4: whatever a value holds, it stays one value.
+    #[test]
+    fn values_cannot_add_parameters() {
+        for value in ["&x=y", "#", "=", "+", "%00", "\0", "a b", "%20", "é", "?;"] {
+            let encoded = pairs([("k", value)].into_iter());
+            let read: Vec<_> = url::form_urlencoded::parse(encoded.as_bytes()).collect();
+            assert_eq!(read, [("k".into(), value.into())], "{value}");
+        }
+        assert_eq!(component("a b+%20"), "a+b%2B%2520");
+    }
+}

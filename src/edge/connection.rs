@@ -1,0 +1,146 @@
+//! The object of one connection: its record in SQLite, its way to the provider and to the directory.
+
+use std::{cell::RefCell, rc::Rc};
+
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
+
+use super::{fetch, hop, ports, settings::deployment};
+use crate::{
+    connection::{
+        actor::Actor,
+        command::{Addressed, Reply},
+        directory::Row,
+        key::ConnectionKey,
+    },
+    ports::{
+        Background, Clock, Directory, PortError, ProviderFailure, ProviderHttp, ProviderRequest, ProviderResponse,
+        RecordStore,
+    },
+    protocol::time::UnixSeconds,
+};
+
+/// The single writer of one connection.
+#[durable_object(fetch)]
+pub struct Connection {
+    /// The runtime's side of the object.
+    state: Rc<State>,
+    /// Bindings.
+    env: Env,
+    /// Made at the first command, which tells the key.
+    actor: RefCell<Option<Rc<Actor<ObjectPorts>>>>,
+}
+
+impl DurableObject for Connection {
+    fn new(state: State, env: Env) -> Self {
+        Self { state: Rc::new(state), env, actor: RefCell::default() }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let Addressed { key, command } = hop::read(request).await?;
+        let reply: std::result::Result<Reply, PortError> = match self.actor(key) {
+            Ok(actor) => actor.execute(command).await,
+            Err(error) => Err(error),
+        };
+        hop::write(&reply)
+    }
+}
+
+impl Connection {
+    /// The actor of this object.
+    fn actor(&self, key: ConnectionKey) -> std::result::Result<Rc<Actor<ObjectPorts>>, PortError> {
+        if let Some(actor) = &*self.actor.borrow() {
+            return Ok(Rc::clone(actor));
+        }
+        let deployment = deployment(&self.env);
+        let settings = match &*deployment {
+            Ok(deployment) => Rc::clone(&deployment.settings),
+            Err(_) => return Err(PortError("the service is not configured".to_owned())),
+        };
+        let (state, env) = (Rc::clone(&self.state), self.env.clone());
+        let ports = ObjectPorts { sql: self.state.storage().sql(), state, env };
+        let actor = Actor::new(settings, key, ports);
+        self.actor.replace(Some(Rc::clone(&actor)));
+        Ok(actor)
+    }
+}
+
+/// The outside of one connection.
+struct ObjectPorts {
+    /// The runtime's side of the object.
+    state: Rc<State>,
+    /// Bindings.
+    env: Env,
+    /// The object's database.
+    sql: SqlStorage,
+}
+
+/// One stored part.
+#[derive(Deserialize)]
+struct PartRow {
+    /// Its name.
+    part: String,
+    /// Its JSON text.
+    body: String,
+}
+
+impl RecordStore for ObjectPorts {
+    fn read(&self) -> std::result::Result<Vec<(String, String)>, PortError> {
+        let rows = self.sql.exec("SELECT part, body FROM record", None).and_then(|cursor| cursor.to_array::<PartRow>());
+        match rows {
+            Ok(rows) => Ok(rows.into_iter().map(|row| (row.part, row.body)).collect()),
+            // The table is made by the first write: asking for a connection that is none must not store anything.
+            Err(error) if error.to_string().contains("no such table") => Ok(Vec::new()),
+            Err(error) => Err(broken(&error)),
+        }
+    }
+
+    fn write(&self, parts: &[(&'static str, String)]) -> std::result::Result<(), PortError> {
+        let table = "CREATE TABLE IF NOT EXISTS record (part TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID";
+        self.sql.exec(table, None).map_err(|error| broken(&error))?;
+        // One statement: all parts or none.
+        let places = vec!["(?, ?)"; parts.len()].join(", ");
+        let upsert = "ON CONFLICT (part) DO UPDATE SET body = excluded.body";
+        let values = parts.iter().flat_map(|(part, body)| [(*part).into(), body.as_str().into()]).collect::<Vec<_>>();
+        let statement = format!("INSERT INTO record (part, body) VALUES {places} {upsert}");
+        self.sql.exec(&statement, values).map(drop).map_err(|error| broken(&error))
+    }
+
+    fn clear(&self) -> std::result::Result<(), PortError> {
+        self.sql.exec("DROP TABLE IF EXISTS record", None).map(drop).map_err(|error| broken(&error))
+    }
+}
+
+impl Clock for ObjectPorts {
+    fn now(&self) -> UnixSeconds {
+        ports::now()
+    }
+}
+
+impl Background for ObjectPorts {
+    fn spawn(&self, future: LocalBoxFuture<'static, ()>) {
+        self.state.wait_until(future);
+    }
+}
+
+impl Directory for ObjectPorts {
+    async fn put(&self, row: Row) -> std::result::Result<(), PortError> {
+        ports::put(&self.env, row).await
+    }
+
+    async fn remove(&self, key: &ConnectionKey) -> std::result::Result<bool, PortError> {
+        ports::remove(&self.env, key).await
+    }
+}
+
+impl ProviderHttp for ObjectPorts {
+    async fn send(&self, request: ProviderRequest) -> std::result::Result<ProviderResponse, ProviderFailure> {
+        fetch::send(request).await
+    }
+}
+
+/// Storage that does not answer.
+fn broken(error: &impl std::fmt::Display) -> PortError {
+    PortError(format!("connection storage: {error}"))
+}

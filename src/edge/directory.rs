@@ -1,0 +1,112 @@
+//! The directory object: one row per connection, indexed by when it is due.
+
+use serde::Deserialize;
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object,
+};
+
+use super::hop;
+use crate::{
+    connection::{
+        directory::{DirectoryReply, DirectoryRequest, Page, PageQuery, Row},
+        key::ConnectionKey,
+    },
+    ports::PortError,
+    protocol::time::UnixSeconds,
+};
+
+/// The table and its index. A row that nobody must look at is not in the index.
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS connection (key TEXT PRIMARY KEY, name TEXT NOT NULL, view TEXT NOT NULL, due INTEGER)
+        WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS connection_due ON connection (due) WHERE due IS NOT NULL;
+";
+
+/// The single writer of the directory.
+#[durable_object(fetch)]
+pub struct Directory {
+    /// Its storage.
+    sql: SqlStorage,
+}
+
+impl DurableObject for Directory {
+    fn new(state: State, _env: Env) -> Self {
+        let sql = state.storage().sql();
+        // A failure shows up again, with its cause, in the first statement that misses the table.
+        let _ = sql.exec(TABLE, None);
+        Self { sql }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let reply = match hop::read(request).await? {
+            DirectoryRequest::Put(row) => self.put(&row).map(|()| DirectoryReply::Done),
+            DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Removed),
+            DirectoryRequest::Page(query) => self.page(query).map(DirectoryReply::Page),
+            DirectoryRequest::Due { now, limit } => self.due(now, limit).map(DirectoryReply::Due),
+        };
+        hop::write(&reply.map_err(|error| PortError(format!("directory storage: {error}"))))
+    }
+}
+
+/// A view of one row.
+#[derive(Deserialize)]
+struct ViewRow {
+    /// JSON text.
+    view: String,
+}
+
+/// The key of one row.
+#[derive(Deserialize)]
+struct KeyRow {
+    /// The connection.
+    key: ConnectionKey,
+}
+
+/// A number of rows.
+#[derive(Deserialize)]
+struct CountRow {
+    /// How many.
+    total: u32,
+}
+
+impl Directory {
+    /// Stores a row: one row of the table, and one of the index when `due` changes.
+    fn put(&self, row: &Row) -> Result<()> {
+        let statement = "INSERT INTO connection (key, name, view, due) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+            SET name = excluded.name, view = excluded.view, due = excluded.due";
+        let due = row.due.map_or(SqlStorageValue::Null, integer);
+        let view = row.view.to_string();
+        let values = vec![row.key.as_str().into(), row.name.as_str().into(), view.into(), due];
+        self.sql.exec(statement, values).map(drop)
+    }
+
+    /// Removes a row; says whether it was there.
+    fn remove(&self, key: &ConnectionKey) -> Result<bool> {
+        let statement = "DELETE FROM connection WHERE key = ? RETURNING key";
+        let removed: Vec<KeyRow> = self.sql.exec(statement, vec![key.as_str().into()])?.to_array()?;
+        Ok(!removed.is_empty())
+    }
+
+    /// One page, by name.
+    fn page(&self, query: PageQuery) -> Result<Page> {
+        let statement = "SELECT view FROM connection ORDER BY name, key LIMIT ? OFFSET ?";
+        let values = vec![i64::from(query.size).into(), i64::from(query.offset()).into()];
+        let rows: Vec<ViewRow> = self.sql.exec(statement, values)?.to_array()?;
+        let counts: Vec<CountRow> = self.sql.exec("SELECT count(*) AS total FROM connection", None)?.to_array()?;
+        let items =
+            rows.iter().map(|row| serde_json::from_slice(row.view.as_bytes())).collect::<std::result::Result<_, _>>();
+        Ok(Page { items: items.map_err(Error::from)?, total: counts.first().map_or(0, |count| count.total) })
+    }
+
+    /// Who is due, the longest due first: read from the index alone.
+    fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>> {
+        let statement = "SELECT key FROM connection WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?";
+        let rows: Vec<KeyRow> = self.sql.exec(statement, vec![integer(now), i64::from(limit).into()])?.to_array()?;
+        Ok(rows.into_iter().map(|row| row.key).collect())
+    }
+}
+
+/// An instant as SQL has it; below 2^53 for some hundred million years.
+fn integer(at: UnixSeconds) -> SqlStorageValue {
+    i64::try_from(at.0).map_or(SqlStorageValue::Null, SqlStorageValue::Integer)
+}

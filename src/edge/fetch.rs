@@ -1,0 +1,56 @@
+//! The way to providers: one function for every outgoing request. It obeys: the URL was checked, redirects are not
+//! followed, the answer has a deadline and a size limit.
+
+use worker::{
+    AbortSignal, Error, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result,
+    wasm_bindgen::JsValue,
+};
+
+use super::message::{bounded, into_error};
+use crate::ports::{PROVIDER_ANSWER_LIMIT, ProviderFailure, ProviderRequest, ProviderResponse};
+
+/// How long a provider may take for headers and body together (checklist K15), in milliseconds.
+const DEADLINE_MILLISECONDS: u32 = 10_000;
+
+/// Sends a request and reads the answer.
+pub(super) async fn send(request: ProviderRequest) -> std::result::Result<ProviderResponse, ProviderFailure> {
+    let request = outgoing(&request).map_err(|_| ProviderFailure::Unreachable)?;
+    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(DEADLINE_MILLISECONDS));
+    let mut response = Fetch::Request(request).send_with_signal(&signal).await.map_err(|error| failure(&error))?;
+    let content_type = response.headers().get("content-type").ok().flatten();
+    let body = body(&mut response).await.map_err(|error| failure(&error))?.ok_or(ProviderFailure::TooLarge)?;
+    Ok(ProviderResponse { status: response.status_code(), content_type, body })
+}
+
+/// The request as the runtime takes it.
+fn outgoing(request: &ProviderRequest) -> Result<Request> {
+    let headers = Headers::new();
+    for (name, value) in &request.headers {
+        headers.append(name.as_str(), value.expose())?;
+    }
+    let mut init = RequestInit::new();
+    init.with_method(Method::from(request.method.as_str().to_owned()))
+        .with_headers(headers)
+        .with_redirect(RequestRedirect::Manual)
+        .with_body(request.body.as_ref().map(|body| JsValue::from_str(body.expose())));
+    Request::new_with_init(request.url.as_str(), &init)
+}
+
+/// The body up to the limit; none when there is more.
+async fn body(response: &mut Response) -> Result<Option<Vec<u8>>> {
+    let declared = response.headers().get("content-length")?.and_then(|length| length.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > PROVIDER_ANSWER_LIMIT) {
+        return Ok(None);
+    }
+    match response.stream() {
+        Ok(stream) => bounded(stream, PROVIDER_ANSWER_LIMIT).await.map_err(into_error),
+        // An answer without a body has no stream.
+        Err(_) => Ok(Some(Vec::new())),
+    }
+}
+
+/// The kind of a failed fetch; its text, which may name addresses, stays here.
+fn failure(error: &Error) -> ProviderFailure {
+    let timed_out = matches!(error, Error::UnknownJsError { name: Some(name), .. } if name == "TimeoutError");
+    if timed_out { ProviderFailure::TimedOut } else { ProviderFailure::Unreachable }
+}

@@ -1,0 +1,43 @@
+//! The Cloudflare Workers runtime: the only code that names `worker`.
+//!
+//! Decides nothing: it converts, calls, stores and prints. Whatever is worth a test lives in `api`, `connection` or
+//! `authorization_server`.
+
+mod connection;
+mod directory;
+mod fetch;
+mod hop;
+mod message;
+mod ports;
+mod registry;
+mod settings;
+
+use worker::{
+    Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, console_error, console_log, event,
+};
+
+use self::{ports::EdgePorts, settings::deployment};
+use crate::api;
+
+/// Every HTTP request.
+#[event(fetch)]
+async fn main(request: Request, env: Env, _context: Context) -> Result<Response> {
+    let deployment = deployment(&env);
+    let request = message::read(request).await?;
+    let handled = api::handle(&deployment, &EdgePorts::new(env), &request).await;
+    print(handled.log.level, &handled.log);
+    message::write(handled.response)
+}
+
+/// Every cron tick. The platform may miss a tick or send it twice; both are harmless.
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    let line = api::sweep::tick(&deployment(&env), &EdgePorts::new(env)).await;
+    print(line.level, &line);
+}
+
+/// Prints one line of JSON.
+fn print(level: &str, line: &impl serde::Serialize) {
+    let line = serde_json::to_string(line).unwrap_or_else(|_| "{\"level\":\"error\"}".to_owned());
+    if level == "error" { console_error!("{line}") } else { console_log!("{line}") }
+}

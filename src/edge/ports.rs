@@ -1,0 +1,110 @@
+//! The ports of a request, over the runtime.
+
+use worker::{Date, Env};
+
+use super::hop;
+use crate::{
+    authorization_server::registry::{RegistryReply, RegistryRequest},
+    connection::{
+        command::{Addressed, Command, Reply},
+        directory::{DirectoryReply, DirectoryRequest, Page, PageQuery, Row},
+        key::ConnectionKey,
+    },
+    ports::{Clients, Clock, ConnectionActors, Listing, PortError},
+    protocol::time::UnixSeconds,
+};
+
+/// The outside of a request.
+pub(super) struct EdgePorts {
+    /// Bindings.
+    env: Env,
+}
+
+impl EdgePorts {
+    /// The ports of this environment.
+    pub(super) const fn new(env: Env) -> Self {
+        Self { env }
+    }
+}
+
+impl Clock for EdgePorts {
+    fn now(&self) -> UnixSeconds {
+        now()
+    }
+}
+
+impl Clients for EdgePorts {
+    async fn ask(&self, request: RegistryRequest) -> Result<RegistryReply, PortError> {
+        // The object's own answer is a result as well: its storage may have failed.
+        hop::ask::<_, Result<RegistryReply, PortError>>(&self.env, "REGISTRY", registry_name(), &request).await?
+    }
+}
+
+impl ConnectionActors for EdgePorts {
+    async fn command(&self, key: &ConnectionKey, command: Command) -> Result<Reply, PortError> {
+        let addressed = Addressed { key: key.clone(), command };
+        hop::ask::<_, Result<Reply, PortError>>(&self.env, "CONNECTION", connection_name(key), &addressed).await?
+    }
+}
+
+impl Listing for EdgePorts {
+    async fn page(&self, query: PageQuery) -> Result<Page, PortError> {
+        match directory(&self.env, &DirectoryRequest::Page(query)).await? {
+            DirectoryReply::Page(page) => Ok(page),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
+        match directory(&self.env, &DirectoryRequest::Due { now, limit }).await? {
+            DirectoryReply::Due(keys) => Ok(keys),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Stores a row of the directory, for a connection's object.
+pub(super) async fn put(env: &Env, row: Row) -> Result<(), PortError> {
+    match directory(env, &DirectoryRequest::Put(row)).await? {
+        DirectoryReply::Done => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Removes a row of the directory, for a connection's object.
+pub(super) async fn remove(env: &Env, key: &ConnectionKey) -> Result<bool, PortError> {
+    match directory(env, &DirectoryRequest::Remove(key.clone())).await? {
+        DirectoryReply::Removed(was_there) => Ok(was_there),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks the directory object. Its own answer is a result as well: its storage may have failed.
+async fn directory(env: &Env, request: &DirectoryRequest) -> Result<DirectoryReply, PortError> {
+    hop::ask::<_, Result<DirectoryReply, PortError>>(env, "DIRECTORY", directory_name(), request).await?
+}
+
+/// A reply that does not belong to its request.
+fn unexpected(reply: &DirectoryReply) -> PortError {
+    PortError(format!("unexpected reply of the directory: {reply:?}"))
+}
+
+/// The runtime's clock.
+pub(super) fn now() -> UnixSeconds {
+    UnixSeconds(Date::now().as_millis() / 1000)
+}
+
+/// The object that holds all clients. One function, so that it can be split by client id without touching a caller.
+const fn registry_name() -> &'static str {
+    "registry"
+}
+
+/// The object of a connection.
+fn connection_name(key: &ConnectionKey) -> &str {
+    key.as_str()
+}
+
+/// The object that lists all connections. One function, so that it can be split by key without touching a caller.
+const fn directory_name() -> &'static str {
+    "directory"
+}

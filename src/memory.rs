@@ -1,0 +1,293 @@
+//! Tests only: the same ports in memory, with faults on demand.
+
+use std::{
+    cell::{Cell, RefCell, RefMut},
+    collections::BTreeMap,
+    rc::Rc,
+    task::Poll,
+};
+
+use futures_executor::LocalSpawner;
+use futures_util::{future::LocalBoxFuture, task::LocalSpawn};
+
+use crate::{
+    authorization_server::{
+        client::Client,
+        registry::{self, RegistryReply, RegistryRequest},
+    },
+    config::Settings,
+    connection::{
+        actor::Actor,
+        command::{Command, Reply},
+        directory::{Page, PageQuery, Row},
+        key::ConnectionKey,
+    },
+    ports::{
+        Background, ClientStore, Clients, Clock, ConnectionActors, Directory, Listing, PortError, ProviderFailure,
+        ProviderHttp, ProviderRequest, ProviderResponse, RecordStore,
+    },
+    protocol::time::{Seconds, UnixSeconds},
+};
+
+/// Clients in a map.
+#[derive(Default)]
+pub(crate) struct MemoryClients {
+    /// By id.
+    clients: RefCell<BTreeMap<String, Client>>,
+    /// Whether every call fails.
+    broken: Cell<bool>,
+}
+
+impl MemoryClients {
+    /// Makes every further call fail.
+    pub(crate) fn break_storage(&self) {
+        self.broken.set(true);
+    }
+
+    /// The map, unless storage is broken.
+    fn map(&self) -> Result<RefMut<'_, BTreeMap<String, Client>>, PortError> {
+        if self.broken.get() { Err(PortError("storage is broken".to_owned())) } else { Ok(self.clients.borrow_mut()) }
+    }
+}
+
+impl ClientStore for MemoryClients {
+    fn find(&self, client_id: &str) -> Result<Option<Client>, PortError> {
+        Ok(self.map()?.get(client_id).cloned())
+    }
+
+    fn insert(&self, client: &Client) -> Result<(), PortError> {
+        self.map()?.insert(client.client_id.clone(), client.clone());
+        Ok(())
+    }
+
+    fn update(&self, client: &Client) -> Result<(), PortError> {
+        self.insert(client)
+    }
+
+    fn remove(&self, client_id: &str) -> Result<(), PortError> {
+        self.map()?.remove(client_id);
+        Ok(())
+    }
+}
+
+/// What a provider answers to a request.
+type Provider = Box<dyn Fn(&ProviderRequest) -> Result<ProviderResponse, ProviderFailure>>;
+
+/// What one connection stores.
+type Parts = Rc<RefCell<BTreeMap<&'static str, String>>>;
+
+/// A whole deployment in memory.
+pub(crate) struct Memory {
+    /// What connections and requests share.
+    shared: Rc<Shared>,
+    /// The registry's storage.
+    pub(crate) clients: MemoryClients,
+    /// The connections' objects.
+    actors: RefCell<BTreeMap<ConnectionKey, Rc<Actor<MemoryObject>>>>,
+    /// Settings of the objects.
+    settings: Rc<Settings>,
+}
+
+/// What connections and requests share.
+struct Shared {
+    /// What time it is.
+    now: Cell<UnixSeconds>,
+    /// The provider.
+    provider: RefCell<Provider>,
+    /// Requests that reached the provider.
+    sent: RefCell<Vec<ProviderRequest>>,
+    /// The directory.
+    rows: RefCell<BTreeMap<ConnectionKey, Row>>,
+    /// Stored parts of all connections: they outlive the objects.
+    records: RefCell<BTreeMap<ConnectionKey, Parts>>,
+    /// Whether connections cannot store.
+    broken_records: Cell<bool>,
+    /// Whether the directory cannot answer.
+    broken_directory: Cell<bool>,
+    /// Work that goes on behind.
+    spawner: LocalSpawner,
+}
+
+impl Memory {
+    /// An empty deployment; work behind requests runs on the given pool.
+    pub(crate) fn new(settings: Rc<Settings>, spawner: LocalSpawner) -> Self {
+        let shared = Shared {
+            now: Cell::new(UnixSeconds(1_700_000_000)),
+            provider: RefCell::new(Box::new(|_| Err(ProviderFailure::Unreachable))),
+            sent: RefCell::default(),
+            rows: RefCell::default(),
+            records: RefCell::default(),
+            broken_records: Cell::default(),
+            broken_directory: Cell::default(),
+            spawner,
+        };
+        let (shared, clients) = (Rc::new(shared), MemoryClients::default());
+        Self { shared, clients, actors: RefCell::default(), settings }
+    }
+
+    /// Moves the clock.
+    pub(crate) fn advance(&self, span: Seconds) {
+        self.shared.now.set(self.shared.now.get().plus(span));
+    }
+
+    /// Sets what the provider answers from now on.
+    pub(crate) fn provider(
+        &self,
+        answer: impl Fn(&ProviderRequest) -> Result<ProviderResponse, ProviderFailure> + 'static,
+    ) {
+        *self.shared.provider.borrow_mut() = Box::new(answer);
+    }
+
+    /// The requests that reached the provider so far.
+    pub(crate) fn sent(&self) -> Vec<ProviderRequest> {
+        self.shared.sent.borrow().clone()
+    }
+
+    /// Breaks or mends the connections' storage.
+    pub(crate) fn break_records(&self, broken: bool) {
+        self.shared.broken_records.set(broken);
+    }
+
+    /// Breaks or mends the directory.
+    pub(crate) fn break_directory(&self, broken: bool) {
+        self.shared.broken_directory.set(broken);
+    }
+
+    /// Restarts every object: memory is lost, storage stays.
+    pub(crate) fn restart(&self) {
+        self.actors.borrow_mut().clear();
+    }
+
+    /// Everything that is stored, as one text.
+    pub(crate) fn dump(&self) -> String {
+        let records = format!("{:?}", self.shared.records.borrow());
+        format!("{records}{:?}", self.shared.rows.borrow())
+    }
+
+    /// The actor of a key.
+    fn actor(&self, key: &ConnectionKey) -> Rc<Actor<MemoryObject>> {
+        let mut actors = self.actors.borrow_mut();
+        let actor = actors.entry(key.clone()).or_insert_with(|| {
+            let parts = Rc::clone(self.shared.records.borrow_mut().entry(key.clone()).or_default());
+            let object = MemoryObject { shared: Rc::clone(&self.shared), parts };
+            Actor::new(Rc::clone(&self.settings), key.clone(), object)
+        });
+        Rc::clone(actor)
+    }
+}
+
+impl Clock for Memory {
+    fn now(&self) -> UnixSeconds {
+        self.shared.now.get()
+    }
+}
+
+impl Clients for Memory {
+    async fn ask(&self, request: RegistryRequest) -> Result<RegistryReply, PortError> {
+        registry::execute(&self.clients, request)
+    }
+}
+
+impl ConnectionActors for Memory {
+    async fn command(&self, key: &ConnectionKey, command: Command) -> Result<Reply, PortError> {
+        self.actor(key).execute(command).await
+    }
+}
+
+impl Listing for Memory {
+    async fn page(&self, query: PageQuery) -> Result<Page, PortError> {
+        let rows = self.shared.rows()?;
+        let mut sorted: Vec<&Row> = rows.values().collect();
+        sorted.sort_by_key(|row| (&row.name, &row.key));
+        let (offset, size) = (usize::try_from(query.offset()).unwrap(), usize::try_from(query.size).unwrap());
+        let items = sorted.iter().skip(offset).take(size).map(|row| row.view.clone()).collect();
+        Ok(Page { items, total: u32::try_from(rows.len()).unwrap() })
+    }
+
+    async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
+        let rows = self.shared.rows()?;
+        let mut due: Vec<&Row> = rows.values().filter(|row| row.due.is_some_and(|due| due <= now)).collect();
+        due.sort_by_key(|row| row.due);
+        Ok(due.iter().take(usize::try_from(limit).unwrap()).map(|row| row.key.clone()).collect())
+    }
+}
+
+impl Shared {
+    /// The directory's rows, unless it is broken.
+    fn rows(&self) -> Result<RefMut<'_, BTreeMap<ConnectionKey, Row>>, PortError> {
+        let broken = PortError("directory is broken".to_owned());
+        if self.broken_directory.get() { Err(broken) } else { Ok(self.rows.borrow_mut()) }
+    }
+}
+
+/// The outside of one connection.
+struct MemoryObject {
+    /// The deployment.
+    shared: Rc<Shared>,
+    /// Its own storage.
+    parts: Parts,
+}
+
+impl MemoryObject {
+    /// Its storage, unless that is broken.
+    fn parts(&self) -> Result<RefMut<'_, BTreeMap<&'static str, String>>, PortError> {
+        let broken = PortError("record storage is broken".to_owned());
+        if self.shared.broken_records.get() { Err(broken) } else { Ok(self.parts.borrow_mut()) }
+    }
+}
+
+impl RecordStore for MemoryObject {
+    fn read(&self) -> Result<Vec<(String, String)>, PortError> {
+        Ok(self.parts()?.iter().map(|(part, body)| ((*part).to_owned(), body.clone())).collect())
+    }
+
+    fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError> {
+        self.parts()?.extend(parts.iter().cloned());
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), PortError> {
+        self.parts()?.clear();
+        Ok(())
+    }
+}
+
+impl Clock for MemoryObject {
+    fn now(&self) -> UnixSeconds {
+        self.shared.now.get()
+    }
+}
+
+impl Background for MemoryObject {
+    fn spawn(&self, future: LocalBoxFuture<'static, ()>) {
+        self.shared.spawner.spawn_local_obj(future.into()).unwrap();
+    }
+}
+
+impl Directory for MemoryObject {
+    async fn put(&self, row: Row) -> Result<(), PortError> {
+        self.shared.rows()?.insert(row.key.clone(), row);
+        Ok(())
+    }
+
+    async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError> {
+        Ok(self.shared.rows()?.remove(key).is_some())
+    }
+}
+
+impl ProviderHttp for MemoryObject {
+    /// Yields once, as a real request does, so that others run while it is under way.
+    async fn send(&self, request: ProviderRequest) -> Result<ProviderResponse, ProviderFailure> {
+        self.shared.sent.borrow_mut().push(request.clone());
+        let mut yielded = false;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        (self.shared.provider.borrow())(&request)
+    }
+}

@@ -1,0 +1,155 @@
+//! All that Postern needs from outside, on one page.
+//!
+//! Absent is `Ok(None)`, broken is `Err(PortError)`. Not ports: randomness (bytes are passed in), configuration, logging
+//! (values are returned, the edge prints them), signing keys, providers (data in a definition).
+#![expect(async_fn_in_trait, reason = "one thread: a Worker's futures are never sent to another")]
+
+use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    authorization_server::{
+        client::Client,
+        registry::{RegistryReply, RegistryRequest},
+    },
+    connection::{
+        command::{Command, Reply},
+        directory::{Page, PageQuery, Row},
+        key::ConnectionKey,
+    },
+    protocol::{secret::SecretText, time::UnixSeconds},
+};
+
+/// A part of the service that did not answer, or answered nonsense: 503 to the caller, the cause to the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{0}")]
+pub struct PortError(pub String);
+
+/// What time it is.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> UnixSeconds;
+}
+
+/// The client registry, seen from a request: one object request.
+pub trait Clients {
+    /// Asks the single writer of all clients.
+    async fn ask(&self, request: RegistryRequest) -> Result<RegistryReply, PortError>;
+}
+
+/// Storage of the client registry, seen from inside its object.
+pub trait ClientStore {
+    /// The client of an id.
+    fn find(&self, client_id: &str) -> Result<Option<Client>, PortError>;
+    /// Stores a client that is not there yet.
+    fn insert(&self, client: &Client) -> Result<(), PortError>;
+    /// Replaces a client that is there.
+    fn update(&self, client: &Client) -> Result<(), PortError>;
+    /// Removes a client; removing nobody is no error.
+    fn remove(&self, client_id: &str) -> Result<(), PortError>;
+}
+
+/// The connections, seen from a request or from the sweep: one object request.
+pub trait ConnectionActors {
+    /// Has the one object of a key carry out a command.
+    async fn command(&self, key: &ConnectionKey, command: Command) -> Result<Reply, PortError>;
+}
+
+/// Storage of one connection, seen from inside its object: named JSON texts.
+pub trait RecordStore {
+    /// All parts; none of them when nothing was ever stored.
+    fn read(&self) -> Result<Vec<(String, String)>, PortError>;
+    /// Stores parts, all or none.
+    fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError>;
+    /// Forgets everything.
+    fn clear(&self) -> Result<(), PortError>;
+}
+
+/// The directory of connections, seen from a connection.
+pub trait Directory {
+    /// Stores what is to be listed of a connection.
+    async fn put(&self, row: Row) -> Result<(), PortError>;
+    /// Forgets a connection; says whether it was listed.
+    async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError>;
+}
+
+/// The directory of connections, seen from a request or from the sweep.
+pub trait Listing {
+    /// One page of connections, by name.
+    async fn page(&self, query: PageQuery) -> Result<Page, PortError>;
+    /// At most `limit` connections that are due, the longest due first.
+    async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
+}
+
+/// Work that goes on when the request that began it has been answered or given up.
+pub trait Background {
+    /// Runs a future to its end.
+    fn spawn(&self, future: LocalBoxFuture<'static, ()>);
+}
+
+/// The way to providers: redirects are not followed, time and size are bounded.
+pub trait ProviderHttp {
+    /// Sends a request whose URL was checked.
+    async fn send(&self, request: ProviderRequest) -> Result<ProviderResponse, ProviderFailure>;
+}
+
+/// Why a provider gave no answer. The same words whatever stands behind them (checklist S15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderFailure {
+    /// No connection, or it broke.
+    Unreachable,
+    /// No complete answer in time.
+    TimedOut,
+    /// More than [`PROVIDER_ANSWER_LIMIT`].
+    TooLarge,
+}
+
+/// A request to a provider, complete: what is sent is exactly this.
+#[derive(Clone)]
+pub struct ProviderRequest {
+    /// The method, upper case.
+    pub method: http::Method,
+    /// Where to; checked by `connection::outbound` before anything is sent.
+    pub url: Url,
+    /// Header fields in order; values may be secret.
+    pub headers: Vec<(http::HeaderName, SecretText)>,
+    /// The body, if any.
+    pub body: Option<SecretText>,
+}
+
+/// Without the query, which some providers want secrets in (checklist L7), and without values.
+impl std::fmt::Debug for ProviderRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let target = format!("{}://{}{}", self.url.scheme(), self.url.authority(), self.url.path());
+        formatter
+            .debug_struct("ProviderRequest")
+            .field("method", &self.method)
+            .field("to", &target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a provider answered: read up to the size cap, redirects not followed.
+#[derive(Clone)]
+pub struct ProviderResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, as sent.
+    pub content_type: Option<String>,
+    /// The body: at most [`PROVIDER_ANSWER_LIMIT`] bytes.
+    pub body: Vec<u8>,
+}
+
+/// Most bytes read of a provider's answer (checklist K15: 256 KiB).
+pub const PROVIDER_ANSWER_LIMIT: usize = 256 * 1024;
+
+/// Random bytes from the platform's generator, for values that the domain takes as arguments.
+///
+/// # Errors
+/// 503 when the platform gives none.
+pub fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], PortError> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).map_err(|error| PortError(format!("no randomness: {error}")))?;
+    Ok(bytes)
+}

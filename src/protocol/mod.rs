@@ -1,0 +1,11 @@
+//! The words of the RFCs as values: no I/O, no clock, knows nobody.
+
+pub mod authorization_header;
+pub mod error_code;
+pub mod form;
+pub mod pkce;
+pub mod scope;
+pub mod secret;
+pub mod time;
+pub mod token;
+pub mod validation;

@@ -1,0 +1,204 @@
+//! The JWT access token (RFC 9068) as a document: its members and the strict reading of its text.
+//!
+//! Decides: which texts can be one of our tokens at all, before any cryptography: three canonical base64url parts,
+//! known members only, no duplicates, no wrong types. Leaves to others: the signature and whether it is still good.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::time::UnixSeconds;
+
+/// Longest token that is decoded (checklist: 16 KiB; the `Authorization` header's limit is lower).
+pub const TOKEN_LIMIT: usize = 16 * 1024;
+
+/// The only algorithm: Ed25519 (RFC 8037).
+pub const ALGORITHM: &str = "EdDSA";
+
+/// The JOSE header; anything else in it (`crit`, `jku`, `jwk`, `zip`, …) makes the token unreadable.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoseHeader {
+    /// Must be [`ALGORITHM`].
+    pub alg: String,
+    /// Must be `at+jwt` or `application/at+jwt`, in any case (RFC 9068 §4).
+    pub typ: String,
+    /// Names the key; RFC 7638 thumbprint.
+    pub kid: String,
+}
+
+/// The claims of our access tokens (RFC 9068 §2.2), all required.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessTokenClaims {
+    /// Issuer: the public URL of this deployment.
+    pub iss: String,
+    /// Subject: the client itself (client credentials grant, RFC 9068 §2.2).
+    pub sub: String,
+    /// Audience: one string, never an array.
+    pub aud: String,
+    /// Client the token was issued to.
+    pub client_id: String,
+    /// Granted scope, space separated.
+    pub scope: String,
+    /// Issued at.
+    pub iat: UnixSeconds,
+    /// Expires at.
+    pub exp: UnixSeconds,
+    /// Unique id of the token.
+    pub jti: String,
+    /// The client's epoch at issue; a newer one at use means that the token was revoked.
+    pub epoch: u64,
+}
+
+/// The text is none of our tokens. Why is nobody's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an access token of this service")]
+pub struct Unreadable;
+
+/// Reads header and claims without trusting them.
+///
+/// # Errors
+/// 401 `invalid_token`, whatever is wrong.
+pub fn read(token: &str) -> Result<(JoseHeader, AccessTokenClaims), Unreadable> {
+    if token.len() > TOKEN_LIMIT {
+        return Err(Unreadable);
+    }
+    let mut parts = token.split('.');
+    let (Some(header), Some(claims), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Unreadable);
+    };
+    let header: JoseHeader = decode(header)?;
+    let media_type = header.typ.to_ascii_lowercase();
+    if header.alg != ALGORITHM || !matches!(media_type.as_str(), "at+jwt" | "application/at+jwt") {
+        return Err(Unreadable);
+    }
+    // 64 bytes of signature (RFC 8032 §5.1.6): a length that differs cannot verify.
+    if URL_SAFE_NO_PAD.decode(signature).map_err(|_| Unreadable)?.len() != 64 {
+        return Err(Unreadable);
+    }
+    Ok((header, decode(claims)?))
+}
+
+/// One base64url part as JSON: no padding, no trailing bits, no duplicate members.
+fn decode<Document: DeserializeOwned>(part: &str) -> Result<Document, Unreadable> {
+    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable)?;
+    serde_json::from_slice(&json).map_err(|_| Unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A claims document that is fine.
+    const CLAIMS: &str =
+        r#"{"iss":"i","sub":"s","aud":"a","client_id":"s","scope":"x","iat":1,"exp":2,"jti":"j","epoch":1}"#;
+
+    /// A header document that is fine.
+    const HEADER: &str = r#"{"alg":"EdDSA","typ":"at+jwt","kid":"k"}"#;
+
+    /// A token text of these documents with some signature.
+    fn token(header: &str, claims: &str) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", part(header), part(claims), URL_SAFE_NO_PAD.encode([0; 64]))
+    }
+
+    #[test]
+    fn a_well_formed_token_is_read() {
+        let (header, claims) = read(&token(HEADER, CLAIMS)).unwrap();
+        assert_eq!((header.kid.as_str(), claims.exp), ("k", UnixSeconds(2)));
+    }
+
+    /// J1, J2, J3: the algorithm is ours or the token is not.
+    #[test]
+    fn another_algorithm_is_refused() {
+        for alg in ["none", "None", "nOnE", "HS256", "ES256", "eddsa", ""] {
+            assert_eq!(read(&token(&HEADER.replace("EdDSA", alg), CLAIMS)), Err(Unreadable), "{alg}");
+        }
+    }
+
+    /// J4: `kid` is a string.
+    #[test]
+    fn a_kid_of_another_type_is_refused() {
+        for kid in ["1", "[\"k\"]", "null", "{}"] {
+            assert_eq!(read(&token(&HEADER.replace("\"k\"", kid), CLAIMS)), Err(Unreadable), "{kid}");
+        }
+        assert_eq!(read(&token(r#"{"alg":"EdDSA","typ":"at+jwt"}"#, CLAIMS)), Err(Unreadable));
+    }
+
+    /// J5, J6: no key of the sender's, no critical extension.
+    #[test]
+    fn a_header_with_any_other_member_is_refused() {
+        for member in
+            ["\"jku\":\"https://x\"", "\"x5u\":\"x\"", "\"jwk\":{}", "\"x5c\":[]", "\"crit\":[]", "\"zip\":\"DEF\""]
+        {
+            let header = HEADER.replace("\"kid\"", &format!("{member},\"kid\""));
+            assert_eq!(read(&token(&header, CLAIMS)), Err(Unreadable), "{member}");
+        }
+    }
+
+    /// J7: only the at+jwt family.
+    #[test]
+    fn the_type_is_an_access_token() {
+        for (typ, good) in
+            [("AT+JWT", true), ("application/at+jwt", true), ("JWT", false), ("", false), ("at+jwt2", false)]
+        {
+            assert_eq!(read(&token(&HEADER.replace("at+jwt", typ), CLAIMS)).is_ok(), good, "{typ}");
+        }
+    }
+
+    /// J8: a wrong type is not "absent".
+    #[test]
+    fn exp_of_another_type_is_refused() {
+        for exp in ["\"2\"", "1e300", "-2", "null", "[2]", "2.5", "18446744073709551616"] {
+            assert_eq!(
+                read(&token(HEADER, &CLAIMS.replace("\"exp\":2", &format!("\"exp\":{exp}")))),
+                Err(Unreadable),
+                "{exp}"
+            );
+        }
+        assert_eq!(read(&token(HEADER, &CLAIMS.replace("\"exp\":2,", ""))), Err(Unreadable));
+    }
+
+    /// J11: an audience that is no single string.
+    #[test]
+    fn an_audience_list_is_refused() {
+        assert_eq!(read(&token(HEADER, &CLAIMS.replace("\"aud\":\"a\"", "\"aud\":[\"a\"]"))), Err(Unreadable));
+    }
+
+    /// J12: duplicate members.
+    #[test]
+    fn duplicate_members_are_refused() {
+        assert_eq!(read(&token(&HEADER.replace('{', "{\"kid\":\"x\","), CLAIMS)), Err(Unreadable));
+        assert_eq!(read(&token(HEADER, &CLAIMS.replace('{', "{\"exp\":9,"))), Err(Unreadable));
+    }
+
+    /// J13: other part counts, padding, the other alphabet, whitespace, trailing bits.
+    #[test]
+    fn the_text_is_canonical() {
+        let good = token(HEADER, CLAIMS);
+        let (head, signature) = good.rsplit_once('.').unwrap();
+        // The last character of 64 bytes carries 4 unused bits: "A" has none set, "B" has one.
+        let trailing_bits = format!("{}B", good.strip_suffix('A').unwrap());
+        for bad in [
+            format!("{good}.x.y"),
+            head.to_owned(),
+            format!("{good}="),
+            format!(" {good}"),
+            format!("{good}\n"),
+            format!("{head}.+{}", signature.get(1..).unwrap()),
+            format!("{head}."),
+            trailing_bits,
+        ] {
+            assert_eq!(read(&bad), Err(Unreadable), "{bad}");
+        }
+    }
+
+    /// J14: refused by size before decoding; nesting is bounded by the JSON parser.
+    #[test]
+    fn a_huge_or_deep_token_is_refused() {
+        assert_eq!(read(&"a".repeat(1 << 20)), Err(Unreadable));
+        let deep = format!("{{\"iss\":{}1{}}}", "[".repeat(3000), "]".repeat(3000));
+        assert_eq!(read(&token(HEADER, &deep)), Err(Unreadable));
+    }
+}

@@ -1,0 +1,74 @@
+//! What is wrong with a document, item by item, in the shape that Fides's clients read.
+//!
+//! Decides: the form of one item of a 422 answer (contract section 0.4). Leaves to others: the rules themselves.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// One step of the way to the offending value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Step {
+    /// A member of an object.
+    Member(String),
+    /// An element of an array, from 0.
+    Element(usize),
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Member(name.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Element(index)
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// Machine-readable code, e.g. `missing`, `string_type`, `extra_forbidden`, `value_error`.
+    #[serde(rename = "type")]
+    pub kind: Cow<'static, str>,
+    /// The way to the value; the first step says `body`, `query` or `path`.
+    pub loc: Vec<Step>,
+    /// For people. Never holds a secret value.
+    pub msg: String,
+}
+
+impl Issue {
+    /// An issue of the given kind at the given place.
+    pub fn new(kind: &'static str, loc: Vec<Step>, msg: impl Into<String>) -> Self {
+        Self { kind: Cow::Borrowed(kind), loc, msg: msg.into() }
+    }
+
+    /// A rule of ours was broken: `Value error, …`, as pydantic words it.
+    pub fn value(loc: Vec<Step>, msg: impl AsRef<str>) -> Self {
+        Self::new("value_error", loc, format!("Value error, {}", msg.as_ref()))
+    }
+
+    /// A required member is not there.
+    #[must_use]
+    pub fn missing(loc: Vec<Step>) -> Self {
+        Self::new("missing", loc, "Field required")
+    }
+
+    /// A member that nobody knows.
+    #[must_use]
+    pub fn unknown_member(loc: Vec<Step>) -> Self {
+        Self::new("extra_forbidden", loc, "Extra inputs are not permitted")
+    }
+
+    /// The same issue, seen from further out: `outer` is put before its place.
+    #[must_use]
+    pub fn within(mut self, outer: &[Step]) -> Self {
+        let mut loc = outer.to_vec();
+        loc.append(&mut self.loc);
+        self.loc = loc;
+        self
+    }
+}

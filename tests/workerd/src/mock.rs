@@ -1,0 +1,229 @@
+//! An HTTP server that answers what the test says and remembers what it was asked.
+//!
+//! It speaks as much HTTP/1.1 as Workers use to call a provider, one request per connection, and it can misbehave as
+//! providers do: be slow, fall silent, hang up, stop in the middle. An ordinary server library will not do the last two.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::http::DEADLINE;
+use crate::mock_request::MockRequest;
+
+/// What a [`Mock`] answers.
+#[derive(Debug, Clone)]
+pub struct MockAnswer {
+    /// Status code; `None` for no answer at all.
+    status: Option<u16>,
+    /// Headers besides those that follow from the body.
+    headers: Vec<(String, String)>,
+    /// Body.
+    body: Vec<u8>,
+    /// How long the answer waits.
+    delay: Duration,
+    /// Whether `Content-Length` is told.
+    length_told: bool,
+    /// Bytes that are promised and never sent.
+    missing: usize,
+    /// Whether the connection stays open, silent, until the mock is dropped.
+    hangs: bool,
+}
+
+impl MockAnswer {
+    /// An answer with any body.
+    #[must_use]
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status: Some(status),
+            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+            body: body.into(),
+            delay: Duration::ZERO,
+            length_told: true,
+            missing: 0,
+            hangs: false,
+        }
+    }
+
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// A plain text answer.
+    #[must_use]
+    pub fn text(status: u16, body: &str) -> Self {
+        Self::new(status, "text/plain", body)
+    }
+
+    /// A redirect.
+    #[must_use]
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::text(status, "").header("Location", location)
+    }
+
+    /// No answer, ever: the connection stays open until the mock is dropped.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { status: None, hangs: true, ..Self::text(200, "") }
+    }
+
+    /// No answer: the connection is closed.
+    #[must_use]
+    pub fn close() -> Self {
+        Self { status: None, ..Self::text(200, "") }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Waits before the answer (or before hanging up).
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// Sends headers and body, promises one byte more and falls silent.
+    #[must_use]
+    pub fn stalled(self) -> Self {
+        Self { missing: 1, hangs: true, ..self }
+    }
+
+    /// Sends headers and body, promises one byte more and hangs up.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self { missing: 1, ..self }
+    }
+
+    /// Does not tell the body's length; the end of the connection is its end.
+    #[must_use]
+    pub fn without_length(self) -> Self {
+        Self { length_told: false, ..self }
+    }
+
+    /// The bytes on the wire.
+    fn wire(&self) -> Vec<u8> {
+        use fmt::Write;
+        let Some(status) = self.status else { return Vec::new() };
+        let mut head = format!("HTTP/1.1 {status} Mock\r\nConnection: close\r\n");
+        if self.length_told {
+            write!(head, "Content-Length: {}\r\n", self.body.len() + self.missing).unwrap();
+        }
+        for (name, value) in &self.headers {
+            write!(head, "{name}: {value}\r\n").unwrap();
+        }
+        [head.as_bytes(), b"\r\n", &self.body].concat()
+    }
+}
+
+/// The server. It ends when dropped.
+pub struct Mock {
+    /// Where it listens.
+    address: SocketAddr,
+    /// What it shares with its threads.
+    shared: Arc<Shared>,
+}
+
+/// What the threads of a mock share.
+struct Shared {
+    /// The test's own decision.
+    handler: Box<dyn Fn(&MockRequest) -> MockAnswer + Send + Sync>,
+    /// All requests so far.
+    seen: Mutex<Vec<MockRequest>>,
+    /// Connections that are kept open in silence.
+    silent: Mutex<Vec<TcpStream>>,
+    /// Whether the mock was dropped.
+    ended: AtomicBool,
+}
+
+impl Mock {
+    /// Starts a server on a free loopback port. Each request is answered by `handler`, many at once if need be; it may
+    /// block, to hold an answer back until the test says so.
+    pub fn start(handler: impl Fn(&MockRequest) -> MockAnswer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        let address = listener.local_addr().expect("address");
+        let shared = Arc::new(Shared {
+            handler: Box::new(handler),
+            seen: Mutex::default(),
+            silent: Mutex::default(),
+            ended: AtomicBool::new(false),
+        });
+        let mock = Self { address, shared: Arc::clone(&shared) };
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if shared.ended.load(Ordering::Relaxed) {
+                    break;
+                }
+                let shared = Arc::clone(&shared);
+                // A caller that hangs up early is no concern of the mock's.
+                thread::spawn(move || _ = shared.serve(stream));
+            }
+        });
+        mock
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its own address as `http://127.0.0.1:…`, without slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All requests so far, in the order they came, those without an answer included.
+    #[must_use]
+    pub fn requests(&self) -> Vec<MockRequest> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests went to this path, query left aside.
+    #[must_use]
+    pub fn count(&self, path: &str) -> usize {
+        self.requests().iter().filter(|request| request.path() == path).count()
+    }
+}
+
+impl Shared {
+    /// One connection, one request.
+    fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_read_timeout(Some(DEADLINE))?;
+        let Some(request) = MockRequest::read(&mut stream)? else { return Ok(()) };
+        self.seen.lock().unwrap().push(request.clone());
+        let answer = (self.handler)(&request);
+        thread::sleep(answer.delay);
+        stream.write_all(&answer.wire())?;
+        if answer.hangs {
+            self.silent.lock().unwrap().push(stream);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.shared.silent.lock().unwrap().clear();
+        // Wakes the accepting thread, which then sees the flag.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl fmt::Debug for Mock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Mock({})", self.address)
+    }
+}

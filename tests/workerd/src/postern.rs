@@ -1,0 +1,176 @@
+//! One Postern in real workerd: its own port, its own state, the settings of the test.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::http::{Answer, Request};
+use crate::process::{Log, Process};
+use crate::setup::Setup;
+use crate::tools;
+
+/// A running Postern. It is killed when dropped, and its state deleted. One in a `static`, which is never dropped, dies
+/// with the test program and leaves its state directory behind.
+#[derive(Debug)]
+pub struct Postern {
+    /// How it was started.
+    setup: Setup,
+    /// The public socket. It stays open between two processes, so the port stays ours.
+    public: TcpListener,
+    /// The cron socket.
+    cron: TcpListener,
+    /// What it printed.
+    log: Log,
+    /// The process; `None` after `kill`.
+    process: Option<Process>,
+    /// The state directory. Last, so that it goes after the process.
+    state: TempDir,
+}
+
+impl Postern {
+    /// Starts a Postern with empty state; when this returns it answers.
+    #[must_use]
+    pub fn start(setup: Setup) -> Self {
+        let mut postern = Self {
+            setup,
+            public: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"),
+            cron: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"),
+            log: Log::default(),
+            process: None,
+            state: TempDir::with_prefix("postern-state-").expect("temporary directory"),
+        };
+        postern.launch();
+        postern
+    }
+
+    /// Its address, as in the default `PUBLIC_URL`: `http://127.0.0.1:…`, without slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        origin(&self.public)
+    }
+
+    /// A GET request to a path of it.
+    pub fn get(&self, path: &str) -> Request {
+        self.request("GET", path)
+    }
+
+    /// A POST request to a path of it.
+    pub fn post(&self, path: &str) -> Request {
+        self.request("POST", path)
+    }
+
+    /// A PUT request to a path of it.
+    pub fn put(&self, path: &str) -> Request {
+        self.request("PUT", path)
+    }
+
+    /// A PATCH request to a path of it.
+    pub fn patch(&self, path: &str) -> Request {
+        self.request("PATCH", path)
+    }
+
+    /// A DELETE request to a path of it.
+    pub fn delete(&self, path: &str) -> Request {
+        self.request("DELETE", path)
+    }
+
+    /// A request of any method to a path of it.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(method, &format!("{}{path}", self.url()))
+    }
+
+    /// Fires the cron trigger, at the moment that its clock shows, and waits until the sweep is done: status 200 if
+    /// its handler ended well, else 500.
+    #[must_use]
+    pub fn fire_cron(&self) -> Answer {
+        let now = self.setup.clock.clone().unwrap_or_default().now_millis();
+        let path = format!("/cdn-cgi/handler/scheduled?cron=*+*+*+*+*&time={now}");
+        Request::new("GET", &format!("{}{path}", origin(&self.cron))).send()
+    }
+
+    /// Ends the process as a power cut would (`kill -9`). Requests wait, unanswered, until it is started again.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// `kill -9`, then a new process with the same settings, state and port.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.launch();
+    }
+
+    /// `kill -9`, then a new process with other settings, the same state and port.
+    pub fn restart_with(&mut self, setup: Setup) {
+        self.setup = setup;
+        self.kill_and_restart();
+    }
+
+    /// All that it printed so far, on both streams, in all its lives.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// Every file of the state directory with its bytes, SQLite's write-ahead logs included. `kill` first: what a
+    /// running process holds is in motion.
+    #[must_use]
+    pub fn state_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut files = Vec::new();
+        collect(self.state.path(), &mut files).expect("read the state directory");
+        files
+    }
+
+    /// Starts the process and waits until it listens.
+    fn launch(&mut self) {
+        for file in ["build/index.js", "build/index_bg.wasm"] {
+            tools::made(file);
+        }
+        let (ready, control) = io::pipe().expect("pipe");
+        let files = [self.public.as_raw_fd(), self.cron.as_raw_fd(), control.as_raw_fd()];
+        let [public, cron, control_number] = files;
+        let mut command = Command::new(tools::workerd());
+        command
+            .args(["serve", "--experimental"])
+            .arg(format!("--socket-fd=http={public}"))
+            .arg(format!("--socket-fd=cron={cron}"))
+            .arg(format!("--control-fd={control_number}"))
+            .arg(format!("--directory-path=state={}", self.state.path().display()));
+        if let Some(address) = self.setup.outbound {
+            command.arg(format!("--external-addr=internet={address}")).arg(tools::made("tests/workerd/mocked.capnp"));
+        } else {
+            command.arg(tools::made("tests/workerd/test.capnp"));
+        }
+        self.setup.fill_environment(&mut command, &self.url());
+        self.process = Some(Process::spawn(command, files.to_vec(), &self.log));
+        drop(control);
+        // One line per socket; the pipe's end before that is the end of the process.
+        if BufReader::new(ready).lines().map_while(Result::ok).take(2).count() < 2 {
+            self.kill();
+            panic!("workerd did not start:\n{}", self.log());
+        }
+    }
+}
+
+/// The origin of a socket.
+fn origin(socket: &TcpListener) -> String {
+    format!("http://{}", socket.local_addr().expect("address"))
+}
+
+/// Reads all files of a directory and its subdirectories.
+fn collect(directory: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            let content = fs::read(&path)?;
+            files.push((path, content));
+        }
+    }
+    Ok(())
+}

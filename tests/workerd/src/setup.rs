@@ -1,0 +1,91 @@
+//! How a Postern is started: its settings, its clock, its way out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use crate::clock::Clock;
+use crate::mock::Mock;
+
+/// `OAUTH_ROOT_CLIENT_ID` of a default [`Setup`].
+pub const ROOT_CLIENT_ID: &str = "rootclient";
+
+/// `OAUTH_ROOT_CLIENT_SECRET` of a default [`Setup`].
+pub const ROOT_CLIENT_SECRET: &str = "root-secret-of-the-tests-0123456789abcdef";
+
+/// `APP_ENCRYPTION_KEY` of a default [`Setup`]: 32 bytes of text.
+pub const APP_ENCRYPTION_KEY: &str = "application-key-of-the-tests-32b";
+
+/// How a Postern shall be started. The default works: root client, application key, providers on loopback allowed,
+/// the true time, the true network, `PUBLIC_URL` at the port it gets.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The environment, `PUBLIC_URL` excepted; `None` is a variable that must not be set.
+    variables: BTreeMap<String, Option<String>>,
+    /// The clock, if not the machine's.
+    pub(crate) clock: Option<Clock>,
+    /// Who receives all outgoing requests, if not the network.
+    pub(crate) outbound: Option<SocketAddr>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let variables = [
+            ("OAUTH_ROOT_CLIENT_ID", ROOT_CLIENT_ID),
+            ("OAUTH_ROOT_CLIENT_SECRET", ROOT_CLIENT_SECRET),
+            ("APP_ENCRYPTION_KEY", APP_ENCRYPTION_KEY),
+            ("ALLOW_LOOPBACK_PROVIDERS", "true"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
+        Self { variables: BTreeMap::from(variables), clock: None, outbound: None }
+    }
+}
+
+impl Setup {
+    /// The default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a variable. It reaches the Worker if `selfhost/postern.capnp` lists it.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), Some(value.to_owned()));
+        self
+    }
+
+    /// Leaves a variable out, also one of the defaults, `PUBLIC_URL` included.
+    #[must_use]
+    pub fn unset(mut self, name: &str) -> Self {
+        self.variables.insert(name.to_owned(), None);
+        self
+    }
+
+    /// Lets the process live by this clock.
+    #[must_use]
+    pub fn clock(self, clock: &Clock) -> Self {
+        Self { clock: Some(clock.clone()), ..self }
+    }
+
+    /// Sends every outgoing request to this mock, whatever its host: it comes as plain HTTP with the true `Host`, and
+    /// the scheme in `X-Forwarded-Proto`.
+    #[must_use]
+    pub fn outbound(self, mock: &Mock) -> Self {
+        Self { outbound: Some(mock.address()), ..self }
+    }
+
+    /// Gives a process the settings and nothing else.
+    pub(crate) fn fill_environment(&self, command: &mut Command, public_url: &str) {
+        command.env_clear().env("PUBLIC_URL", public_url);
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(clock) = &self.clock {
+            clock.rule(command);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Where the programs and files are that the tests start. What is missing is named, with the command that makes it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/workerd lies in the repository")
+}
+
+/// The workerd binary: `POSTERN_WORKERD`, else the one that wrangler brought.
+pub(crate) fn workerd() -> PathBuf {
+    if let Some(given) = env::var_os("POSTERN_WORKERD") {
+        return demand(PathBuf::from(given));
+    }
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
+    demand(repository().join(format!("node_modules/@cloudflare/workerd-linux-{machine}/bin/workerd")))
+}
+
+/// The Node binary: `POSTERN_NODE`, else the first on `PATH`. Absolute, because the processes get no `PATH`.
+pub(crate) fn node() -> PathBuf {
+    if let Some(given) = env::var_os("POSTERN_NODE") {
+        return demand(PathBuf::from(given));
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).map(|folder| folder.join("node")).find(|program| program.is_file());
+    found.expect("node is not on PATH: install Node.js and run `npm test`")
+}
+
+/// The clock shim, which cargo builds with this crate: beside the test program, or one folder up.
+pub(crate) fn clock_shim() -> PathBuf {
+    let program = env::current_exe().expect("path of the test program");
+    let mut places = program.ancestors().skip(1).take(2).map(|folder| folder.join("libclockshim.so"));
+    places.find(|library| library.is_file()).expect("libclockshim.so is not built: run `npm test`")
+}
+
+/// A file of the repository that something else makes.
+pub(crate) fn made(path: &str) -> PathBuf {
+    demand(repository().join(path))
+}
+
+/// The path, if a file is there.
+fn demand(path: PathBuf) -> PathBuf {
+    assert!(path.is_file(), "{} is missing: run `npm test`, which makes it", path.display());
+    path
+}
