@@ -42,7 +42,7 @@ pub(super) async fn create<P: Ports>(context: &Context<'_, P>) -> Result<Answer,
 /// 403 when the client holds scopes that the caller lacks.
 pub(super) async fn delete<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
     let guarded = Guarded::new(context)?;
-    guarded.act_or_nobody(context, Action::Delete { client_id }).await?;
+    guarded.act_or_nobody(context, Action::Delete(client_id)).await?;
     Answer::json(OK, &Value::Null)
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn delete<P: Ports>(context: &Context<'_, P>, client_id: String
 /// 404 for an unknown client.
 pub(super) async fn read_scope<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
     let guarded = Guarded::new(context)?;
-    match guarded.act(context, Action::ReadScope { client_id }).await? {
+    match guarded.act(context, Action::ReadScope(client_id)).await? {
         RegistryReply::Scope(scope) => Answer::json(OK, &scope),
         other => Err(ApiError::registry(other, guarded.required)),
     }

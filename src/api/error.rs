@@ -146,11 +146,11 @@ impl ApiError {
         match refused {
             RegistryReply::TokenUnusable => Self::bearer(BearerProblem::Unusable),
             RegistryReply::ScopeLost => Self::bearer(BearerProblem::Insufficient { required }),
-            RegistryReply::CannotAssign { missing } => {
+            RegistryReply::CannotAssign(missing) => {
                 let text = "Cannot assign scopes that you do not have. Missing scopes";
                 Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(&missing, true)))
             }
-            RegistryReply::CannotManage { missing } => {
+            RegistryReply::CannotManage(missing) => {
                 let text = "Cannot manage a client that holds scopes that you do not have. Missing scopes";
                 Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(&missing, true)))
             }

@@ -55,16 +55,10 @@ pub enum Action {
     Admit,
     /// Register a client.
     Create(Client),
-    /// Remove a client.
-    Delete {
-        /// Which one.
-        client_id: String,
-    },
-    /// Read the scopes of a client.
-    ReadScope {
-        /// Which one.
-        client_id: String,
-    },
+    /// Remove the client of this id.
+    Delete(String),
+    /// Read the scopes of the client of this id.
+    ReadScope(String),
     /// Replace the scopes of a client.
     ReplaceScope {
         /// Which one.
@@ -91,15 +85,9 @@ pub enum RegistryReply {
     /// 403: the client no longer holds the required scope.
     ScopeLost,
     /// 403: these scopes are not the caller's to give.
-    CannotAssign {
-        /// What it lacks.
-        missing: Scope,
-    },
-    /// 403: the client holds scopes that the caller lacks.
-    CannotManage {
-        /// What it lacks.
-        missing: Scope,
-    },
+    CannotAssign(Scope),
+    /// 403: the client holds these scopes, which the caller lacks.
+    CannotManage(Scope),
     /// There is no such client.
     NoSuchClient,
     /// Done.
@@ -160,22 +148,22 @@ fn act<Store: ClientStore>(store: &Store, power: &Scope, action: Action) -> Resu
         Action::Create(client) => {
             let missing = client.scope.without(power);
             if !missing.is_empty() {
-                return Ok(RegistryReply::CannotAssign { missing });
+                return Ok(RegistryReply::CannotAssign(missing));
             }
             store.insert(&client)?;
             Ok(RegistryReply::Done)
         }
-        Action::Delete { client_id } => with_manageable(store, power, &client_id, |client| {
+        Action::Delete(client_id) => with_manageable(store, power, &client_id, |client| {
             store.remove(&client.client_id)?;
             Ok(RegistryReply::Done)
         }),
-        Action::ReadScope { client_id } => {
+        Action::ReadScope(client_id) => {
             Ok(store.find(&client_id)?.map_or(RegistryReply::NoSuchClient, |client| RegistryReply::Scope(client.scope)))
         }
         Action::ReplaceScope { client_id, scope } => with_manageable(store, power, &client_id, |mut client| {
             let missing = scope.without(power);
             if !missing.is_empty() {
-                return Ok(RegistryReply::CannotAssign { missing });
+                return Ok(RegistryReply::CannotAssign(missing));
             }
             client.scope = scope.clone();
             store.update(&client)?;
@@ -193,7 +181,7 @@ fn with_manageable<Store: ClientStore>(
 ) -> Result<RegistryReply, PortError> {
     let Some(client) = store.find(client_id)? else { return Ok(RegistryReply::NoSuchClient) };
     let missing = client.scope.without(power);
-    if missing.is_empty() { change(client) } else { Ok(RegistryReply::CannotManage { missing }) }
+    if missing.is_empty() { change(client) } else { Ok(RegistryReply::CannotManage(missing)) }
 }
 
 #[cfg(test)]
@@ -258,7 +246,7 @@ mod tests {
     fn creating_a_stronger_client_is_refused() {
         let store = store();
         let reply = act_as_weak(&store, "client:create", Action::Create(client("new", "a b c")));
-        assert_eq!(reply, RegistryReply::CannotAssign { missing: scope("b c") });
+        assert_eq!(reply, RegistryReply::CannotAssign(scope("b c")));
         assert!(store.find("new").unwrap().is_none());
     }
 
@@ -267,7 +255,7 @@ mod tests {
     fn widening_a_client_beyond_the_caller_is_refused() {
         let store = store();
         let action = Action::ReplaceScope { client_id: "weak".to_owned(), scope: scope("a b") };
-        assert_eq!(act_as_weak(&store, "client:update", action), RegistryReply::CannotAssign { missing: scope("b") });
+        assert_eq!(act_as_weak(&store, "client:update", action), RegistryReply::CannotAssign(scope("b")));
     }
 
     /// C3, C4: the token's scopes count, not only the client's.
@@ -277,7 +265,7 @@ mod tests {
         let caller = caller("weak", "client:create");
         let action = Action::Create(client("new", "a"));
         let request = RegistryRequest::Act { caller, required: "client:create".to_owned(), action };
-        assert_eq!(execute(&store, request).unwrap(), RegistryReply::CannotAssign { missing: scope("a") });
+        assert_eq!(execute(&store, request).unwrap(), RegistryReply::CannotAssign(scope("a")));
     }
 
     /// C5: a stronger client can neither be changed nor deleted.
@@ -286,10 +274,10 @@ mod tests {
         let store = store();
         let strong = || "strong".to_owned();
         let missing = scope("b");
-        let delete = act_as_weak(&store, "client:delete", Action::Delete { client_id: strong() });
-        assert_eq!(delete, RegistryReply::CannotManage { missing: missing.clone() });
+        let delete = act_as_weak(&store, "client:delete", Action::Delete(strong()));
+        assert_eq!(delete, RegistryReply::CannotManage(missing.clone()));
         let narrow = Action::ReplaceScope { client_id: strong(), scope: scope("a") };
-        assert_eq!(act_as_weak(&store, "client:update", narrow), RegistryReply::CannotManage { missing });
+        assert_eq!(act_as_weak(&store, "client:update", narrow), RegistryReply::CannotManage(missing));
         assert_eq!(store.find("strong").unwrap().unwrap().scope, scope("a b"));
     }
 
@@ -316,7 +304,7 @@ mod tests {
     fn a_storage_fault_is_reported() {
         let store = store();
         store.break_storage();
-        let action = Action::Delete { client_id: "weak".to_owned() };
+        let action = Action::Delete("weak".to_owned());
         let request = RegistryRequest::Act {
             caller: Caller { is_root: true, ..caller("root", "client:delete a") },
             required: "client:delete".to_owned(),

@@ -238,7 +238,7 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
         document: Value::Null,
         fides_key: fides_key?.to_owned(),
         name: name?,
-        kind: kind?.to_lowercase(),
+        kind: kind?.to_ascii_lowercase(),
         description: description?,
         version: version?,
         parameters,
@@ -285,7 +285,7 @@ fn kept(document: Value) -> Value {
     }
     members.retain(|name, _| MEMBERS.contains(&name.as_str()));
     if let Some(Value::String(kind)) = members.get_mut("type") {
-        *kind = kind.to_lowercase();
+        *kind = kind.to_ascii_lowercase();
     }
     Value::Object(members)
 }

@@ -33,7 +33,7 @@ impl ConnectionKey {
     /// # Errors
     /// As [`ConnectionKey::parse`].
     pub fn from_name(name: &str) -> Result<Self, String> {
-        Self::parse(&name.to_lowercase().replace(' ', "_"))
+        Self::parse(&name.to_ascii_lowercase().replace(' ', "_"))
     }
 
     /// The text.

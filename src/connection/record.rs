@@ -51,7 +51,6 @@ pub struct Profile {
     /// The object's own name; the runtime does not always tell it.
     pub key: ConnectionKey,
     /// What the operator said.
-    #[serde(flatten)]
     pub input: ProfileInput,
     /// First save.
     pub created_at: UnixSeconds,

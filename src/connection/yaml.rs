@@ -193,7 +193,7 @@ fn number(text: &str) -> Option<Number> {
     }
     let number = match text.parse::<i64>() {
         Ok(integer) => Number::from(integer),
-        Err(_) => Number::from_f64(text.parse().ok()?)?,
+        Err(_) => Number::from_f64(serde_json::from_slice(text.as_bytes()).ok()?)?,
     };
     (number.to_string() == text).then_some(number)
 }

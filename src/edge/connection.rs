@@ -3,15 +3,18 @@
 use std::{cell::RefCell, rc::Rc};
 
 use futures_util::future::LocalBoxFuture;
-use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
 
-use super::{fetch, hop, ports, settings::deployment};
+use super::{
+    fetch, hop, ports,
+    settings::deployment,
+    sql::{Row, rows},
+};
 use crate::{
     connection::{
         actor::Actor,
         command::{Addressed, Reply},
-        directory::Row,
+        directory,
         key::ConnectionKey,
     },
     ports::{
@@ -76,20 +79,12 @@ struct ObjectPorts {
     sql: SqlStorage,
 }
 
-/// One stored part.
-#[derive(Deserialize)]
-struct PartRow {
-    /// Its name.
-    part: String,
-    /// Its JSON text.
-    body: String,
-}
-
 impl RecordStore for ObjectPorts {
     fn read(&self) -> std::result::Result<Vec<(String, String)>, PortError> {
-        let rows = self.sql.exec("SELECT part, body FROM record", None).and_then(|cursor| cursor.to_array::<PartRow>());
-        match rows {
-            Ok(rows) => Ok(rows.into_iter().map(|row| (row.part, row.body)).collect()),
+        let pair = |row: Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
+        let stored = rows(&self.sql, "SELECT part, body FROM record", Vec::new());
+        match stored.and_then(|rows| rows.into_iter().map(pair).collect::<Result<_>>()) {
+            Ok(parts) => Ok(parts),
             // The table is made by the first write: asking for a connection that is none must not store anything.
             Err(error) if error.to_string().contains("no such table") => Ok(Vec::new()),
             Err(error) => Err(broken(&error)),
@@ -125,7 +120,7 @@ impl Background for ObjectPorts {
 }
 
 impl Directory for ObjectPorts {
-    async fn put(&self, row: Row) -> std::result::Result<(), PortError> {
+    async fn put(&self, row: directory::Row) -> std::result::Result<(), PortError> {
         ports::put(&self.env, row).await
     }
 

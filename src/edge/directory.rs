@@ -1,14 +1,15 @@
 //! The directory object: one row per connection, indexed by when it is due.
 
-use serde::Deserialize;
-use worker::{
-    DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object,
-};
+use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object};
 
-use super::hop;
+use super::{
+    hop,
+    message::into_error,
+    sql::{Row, rows},
+};
 use crate::{
     connection::{
-        directory::{DirectoryReply, DirectoryRequest, Page, PageQuery, Row},
+        directory::{self, DirectoryReply, DirectoryRequest, Page, PageQuery},
         key::ConnectionKey,
     },
     ports::PortError,
@@ -48,30 +49,9 @@ impl DurableObject for Directory {
     }
 }
 
-/// A view of one row.
-#[derive(Deserialize)]
-struct ViewRow {
-    /// JSON text.
-    view: String,
-}
-
-/// The key of one row.
-#[derive(Deserialize)]
-struct KeyRow {
-    /// The connection.
-    key: ConnectionKey,
-}
-
-/// A number of rows.
-#[derive(Deserialize)]
-struct CountRow {
-    /// How many.
-    total: u32,
-}
-
 impl Directory {
     /// Stores a row: one row of the table, and one of the index when `due` changes.
-    fn put(&self, row: &Row) -> Result<()> {
+    fn put(&self, row: &directory::Row) -> Result<()> {
         let statement = "INSERT INTO connection (key, name, view, due) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
             SET name = excluded.name, view = excluded.view, due = excluded.due";
         let due = row.due.map_or(SqlStorageValue::Null, integer);
@@ -83,26 +63,24 @@ impl Directory {
     /// Removes a row; says whether it was there.
     fn remove(&self, key: &ConnectionKey) -> Result<bool> {
         let statement = "DELETE FROM connection WHERE key = ? RETURNING key";
-        let removed: Vec<KeyRow> = self.sql.exec(statement, vec![key.as_str().into()])?.to_array()?;
-        Ok(!removed.is_empty())
+        Ok(!rows(&self.sql, statement, vec![key.as_str().into()])?.is_empty())
     }
 
     /// One page, by name.
     fn page(&self, query: PageQuery) -> Result<Page> {
         let statement = "SELECT view FROM connection ORDER BY name, key LIMIT ? OFFSET ?";
         let values = vec![i64::from(query.size).into(), i64::from(query.offset()).into()];
-        let rows: Vec<ViewRow> = self.sql.exec(statement, values)?.to_array()?;
-        let counts: Vec<CountRow> = self.sql.exec("SELECT count(*) AS total FROM connection", None)?.to_array()?;
-        let items =
-            rows.iter().map(|row| serde_json::from_slice(row.view.as_bytes())).collect::<std::result::Result<_, _>>();
-        Ok(Page { items: items.map_err(Error::from)?, total: counts.first().map_or(0, |count| count.total) })
+        let view = |row: &Row| Ok(serde_json::from_slice(row.text(0)?.as_bytes())?);
+        let items = rows(&self.sql, statement, values)?.iter().map(view).collect::<Result<_>>()?;
+        let counts = rows(&self.sql, "SELECT count(*) FROM connection", Vec::new())?;
+        Ok(Page { items, total: counts.first().map_or(Ok(0), |row| row.count(0))? })
     }
 
     /// Who is due, the longest due first: read from the index alone.
     fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>> {
         let statement = "SELECT key FROM connection WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?";
-        let rows: Vec<KeyRow> = self.sql.exec(statement, vec![integer(now), i64::from(limit).into()])?.to_array()?;
-        Ok(rows.into_iter().map(|row| row.key).collect())
+        let key = |row: &Row| ConnectionKey::parse(row.text(0)?).map_err(into_error);
+        rows(&self.sql, statement, vec![integer(now), i64::from(limit).into()])?.iter().map(key).collect()
     }
 }
 

@@ -1,13 +1,13 @@
 //! The way to providers: one function for every outgoing request. It obeys: the URL was checked, redirects are not
 //! followed, the answer has a deadline and a size limit.
 
-use worker::{
-    AbortSignal, Error, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result,
-    wasm_bindgen::JsValue,
-};
+use worker::{AbortSignal, Error, Fetch, Headers, Request, Response, Result};
 
-use super::message::{bounded, into_error};
-use crate::ports::{PROVIDER_ANSWER_LIMIT, ProviderFailure, ProviderRequest, ProviderResponse};
+use super::message::{self, bounded};
+use crate::{
+    ports::{PROVIDER_ANSWER_LIMIT, ProviderFailure, ProviderRequest, ProviderResponse},
+    protocol::secret::SecretText,
+};
 
 /// How long a provider may take for headers and body together (checklist K15), in milliseconds.
 const DEADLINE_MILLISECONDS: u32 = 10_000;
@@ -28,12 +28,8 @@ fn outgoing(request: &ProviderRequest) -> Result<Request> {
     for (name, value) in &request.headers {
         headers.append(name.as_str(), value.expose())?;
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::from(request.method.as_str().to_owned()))
-        .with_headers(headers)
-        .with_redirect(RequestRedirect::Manual)
-        .with_body(request.body.as_ref().map(|body| JsValue::from_str(body.expose())));
-    Request::new_with_init(request.url.as_str(), &init)
+    let body = request.body.as_ref().map(SecretText::expose);
+    message::outgoing(request.url.as_str(), request.method.as_str(), &headers, body)
 }
 
 /// The body up to the limit; none when there is more.
@@ -43,7 +39,7 @@ async fn body(response: &mut Response) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     match response.stream() {
-        Ok(stream) => bounded(stream, PROVIDER_ANSWER_LIMIT).await.map_err(into_error),
+        Ok(stream) => bounded(stream, PROVIDER_ANSWER_LIMIT).await,
         // An answer without a body has no stream.
         Err(_) => Ok(Some(Vec::new())),
     }

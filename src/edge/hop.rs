@@ -7,9 +7,9 @@ use std::{pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use serde::{Serialize, de::DeserializeOwned};
-use worker::{Delay, Env, Headers, Method, Request, RequestInit, Response, Result, wasm_bindgen::JsValue};
+use worker::{Delay, Env, Headers, Request, Response, Result};
 
-use super::message::{bounded, into_error};
+use super::message::{bounded, into_error, outgoing};
 use crate::ports::PortError;
 
 /// The header of a small message.
@@ -46,14 +46,14 @@ async fn exchange<Message: Serialize, Reply: DeserializeOwned>(
     message: &Message,
 ) -> Result<Reply> {
     let text = serde_json::to_string(message)?;
-    let (headers, mut init) = (Headers::new(), RequestInit::new());
-    if fits_header(&text) {
+    let headers = Headers::new();
+    let (method, body) = if fits_header(&text) {
         headers.set(MESSAGE, &text)?;
+        ("GET", None)
     } else {
-        init.with_method(Method::Post).with_body(Some(JsValue::from_str(&text)));
-    }
-    init.with_headers(headers);
-    let request = Request::new_with_init("http://object/", &init)?;
+        ("POST", Some(text.as_str()))
+    };
+    let request = outgoing("http://object/", method, &headers, body)?;
     let mut response = env.durable_object(binding)?.get_by_name(name)?.fetch_with_request(request).await?;
     let reply = match response.headers().get(MESSAGE)? {
         Some(text) => text,

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use http::HeaderValue;
-use worker::{ByteStream, Error, Headers, Method, Request, Response, Result};
+use worker::{ByteStream, Error, Headers, Method, Request, Response, Result, wasm_bindgen::JsValue};
 
 use crate::api::{Body, route::body_limit};
 
@@ -70,6 +70,19 @@ pub(super) async fn bounded(mut stream: ByteStream, limit: usize) -> Result<Opti
 /// A header value as JavaScript gives it: each character is one byte (Fetch standard, "isomorphic decode").
 pub(super) fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?')).collect()
+}
+
+/// An outgoing request, redirects not followed. Made by the platform's own constructor: `worker::RequestInit` would bring
+/// every Cloudflare option into the module.
+pub(super) fn outgoing(url: &str, method: &str, headers: &Headers, body: Option<&str>) -> Result<Request> {
+    let init = web_sys::RequestInit::new();
+    init.set_method(method);
+    init.set_headers(&headers.0);
+    init.set_redirect(web_sys::RequestRedirect::Manual);
+    if let Some(body) = body {
+        init.set_body(&JsValue::from_str(body));
+    }
+    Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
 }
 
 /// Any error as the runtime's.

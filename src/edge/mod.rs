@@ -11,6 +11,7 @@ mod message;
 mod ports;
 mod registry;
 mod settings;
+mod sql;
 
 use worker::{
     Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, console_error, console_log, event,

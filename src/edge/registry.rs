@@ -1,9 +1,11 @@
 //! The registry object: clients in SQLite, one row each.
 
-use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
 
-use super::hop;
+use super::{
+    hop,
+    sql::{Row, rows},
+};
 use crate::{
     authorization_server::{client::Client, registry},
     ports::{ClientStore, PortError},
@@ -40,29 +42,20 @@ struct SqlClients {
     sql: SqlStorage,
 }
 
-/// One row.
-#[derive(Deserialize)]
-struct Row {
-    /// The client as JSON.
-    document: String,
-}
-
 impl SqlClients {
     /// Runs one statement.
     fn run(&self, statement: &str, values: &[&str]) -> std::result::Result<Vec<Row>, PortError> {
-        let values: Vec<_> = values.iter().map(|value| (*value).into()).collect();
-        let rows = self.sql.exec(statement, values).and_then(|cursor| cursor.to_array());
-        rows.map_err(|error| broken(&error))
+        let values = values.iter().map(|value| (*value).into()).collect();
+        rows(&self.sql, statement, values).map_err(|error| broken(&error))
     }
 }
 
 impl ClientStore for SqlClients {
     fn find(&self, client_id: &str) -> std::result::Result<Option<Client>, PortError> {
         let rows = self.run("SELECT document FROM client WHERE client_id = ?", &[client_id])?;
-        rows.first()
-            .map(|row| serde_json::from_slice(row.document.as_bytes()))
-            .transpose()
-            .map_err(|error| broken(&error))
+        let Some(row) = rows.first() else { return Ok(None) };
+        let document = row.text(0).map_err(|error| broken(&error))?;
+        serde_json::from_slice(document.as_bytes()).map(Some).map_err(|error| broken(&error))
     }
 
     fn insert(&self, client: &Client) -> std::result::Result<(), PortError> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// One step of the way to the offending value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "serde_json::Value")]
 pub enum Step {
     /// A member of an object.
     Member(String),
@@ -25,6 +25,22 @@ impl From<&str> for Step {
 impl From<usize> for Step {
     fn from(index: usize) -> Self {
         Self::Element(index)
+    }
+}
+
+/// Either form by its JSON type; the derived reader of untagged forms weighs more.
+impl TryFrom<serde_json::Value> for Step {
+    type Error = &'static str;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, Self::Error> {
+        match value {
+            serde_json::Value::String(name) => Ok(Self::Member(name)),
+            other => other
+                .as_u64()
+                .and_then(|index| usize::try_from(index).ok())
+                .map(Self::Element)
+                .ok_or("a step is a name or an index"),
+        }
     }
 }
 
