@@ -53,6 +53,8 @@ function configuration() {
   return {
     clients: [client(CLIENT_ID, 'client_secret_post'), client(`${CLIENT_ID}-basic`, 'client_secret_basic')],
     scopes: SCOPE.split(' '),
+    // A token is refused from the second in which it expires.
+    clockTolerance: 0,
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: true },

@@ -115,6 +115,12 @@ impl Route {
         }
     }
 
+    /// Whether GET changes nothing (RFC 9110 §9.2.1); where it does, HEAD is refused: a link preview must not use up a
+    /// state.
+    const fn is_safe(&self) -> bool {
+        !matches!(self, Self::Callback | Self::Authorize(_))
+    }
+
     /// Most bytes of body that are read.
     const fn body_limit(&self) -> usize {
         match self {
@@ -142,8 +148,8 @@ pub fn route(method: &Method, path: &str) -> Routed {
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
     let allow = choices.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
     match choices.into_iter().find(|(method, _)| method == wanted) {
-        Some((_, route)) => Routed::To(route),
-        None => Routed::WrongMethod { allow },
+        Some((_, route)) if method != Method::HEAD || route.is_safe() => Routed::To(route),
+        Some(_) | None => Routed::WrongMethod { allow },
     }
 }
 
@@ -238,6 +244,13 @@ mod tests {
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
             let refused = Routed::WrongMethod { allow: "POST".to_owned() };
             assert_eq!(route(&method, "/api/v1/oauth/token"), refused, "{method}");
+        }
+    }
+
+    #[test]
+    fn head_is_refused_where_get_has_effects() {
+        for path in ["/api/v1/oauth/callback", "/api/v1/connection/shop/authorize"] {
+            assert!(matches!(route(&Method::HEAD, path), Routed::WrongMethod { .. }), "{path}");
         }
     }
 
