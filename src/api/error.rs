@@ -96,6 +96,12 @@ impl ApiError {
         Self::token(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text)
     }
 
+    /// 400 for a request that breaks off.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "The request could not be read")
+    }
+
     /// 413.
     #[must_use]
     pub fn body_too_large() -> Self {

@@ -150,6 +150,22 @@ pub async fn handle<P: Ports>(
     Handled { response: answer.into_response(&request_id, request.method() == Method::HEAD), log }
 }
 
+/// The answer to a request that could not even be read, e.g. because the client went away in the middle of it.
+pub fn unreadable(error: &impl std::fmt::Display) -> Handled {
+    let request_id = fresh_id();
+    let (answer, _) = ApiError::unreadable().into_answer();
+    let log = LogLine {
+        level: "error",
+        request_id: request_id.clone(),
+        method: "-".to_owned(),
+        route: "-",
+        status: answer.status.as_u16(),
+        client_id: None,
+        cause: Some(format!("unreadable request: {error}")),
+    };
+    Handled { response: answer.into_response(&request_id, false), log }
+}
+
 /// One handler per route.
 async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<Answer, ApiError> {
     match route {
@@ -180,9 +196,13 @@ fn request_id(request: &http::Request<Body>) -> String {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     match own {
         Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(harmless) => id.to_owned(),
-        // Without randomness there is no id worth having; the answer itself will fail for the same reason.
-        _ => random::<16>().map_or_else(|_| "-".to_owned(), |bytes| hex(&bytes)),
+        _ => fresh_id(),
     }
+}
+
+/// A fresh request id. Without randomness there is none worth having; the answer itself will fail for the same reason.
+fn fresh_id() -> String {
+    random::<16>().map_or_else(|_| "-".to_owned(), |bytes| hex(&bytes))
 }
 
 /// A status for answers without further ado.

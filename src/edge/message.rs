@@ -12,7 +12,8 @@ const READ_HEADERS: [&str; 3] = ["authorization", "content-type", "x-request-id"
 /// Reads a request, its body up to the limit of its route.
 pub(super) async fn read(mut request: Request) -> Result<http::Request<Body>> {
     let url = request.url()?;
-    let method = http::Method::from_bytes(request.method().as_ref().as_bytes()).map_err(into_error)?;
+    // `Request::method` takes every method that it does not know for GET.
+    let method = http::Method::from_bytes(request.inner().method().as_bytes()).map_err(into_error)?;
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let limit = body_limit(&method, url.path());
     let mut builder = http::Request::builder().method(method).uri(target);

@@ -24,8 +24,10 @@ use crate::api;
 #[event(fetch)]
 async fn main(request: Request, env: Env, _context: Context) -> Result<Response> {
     let deployment = deployment(&env);
-    let request = message::read(request).await?;
-    let handled = api::handle(&deployment, &EdgePorts::new(env), &request).await;
+    let handled = match message::read(request).await {
+        Ok(request) => api::handle(&deployment, &EdgePorts::new(env), &request).await,
+        Err(error) => api::unreadable(&error),
+    };
     print(handled.log.level, &handled.log);
     message::write(handled.response)
 }

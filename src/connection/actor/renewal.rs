@@ -1,0 +1,234 @@
+//! The token of one connection: answered while it is good, renewed by at most one request at a time.
+
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+
+use super::{Actor, Flight, ObjectPorts, Stop};
+use crate::{
+    connection::{
+        authorization,
+        command::{LiveToken, Refusal, Reply, SweepOutcome},
+        definition::{Authentication, Definition},
+        record::{Part, Record},
+        refresh::{Condition, Fault, Grant, ReadDecision, Renewal, on_read},
+        template::values::Values,
+        token_exchange::{self, AnswerProblem, TokenAnswer},
+    },
+    ports::{PortError, ProviderFailure, ProviderRequest},
+    protocol::secret::SecretText,
+};
+
+impl<P: ObjectPorts> Actor<P> {
+    /// Gives the live access token.
+    pub(super) async fn access_token(self: &Rc<Self>) -> Result<Reply, Stop> {
+        let now = self.ports.now();
+        if let Some((token, until)) = &*self.live.borrow()
+            && now < *until
+        {
+            return Ok(Reply::Token(token.clone()));
+        }
+        let record = self.existing()?;
+        let renewal = renewal_of(&record)?;
+        match on_read(record.grant.as_ref(), &record.condition, renewal, self.settings.refresh_lead, now) {
+            ReadDecision::Serve => Ok(Reply::Token(self.live_token(&record)?)),
+            ReadDecision::ServeAndRenew => {
+                drop(self.renewal());
+                Ok(Reply::Token(self.live_token(&record)?))
+            }
+            ReadDecision::Renew => self.renewal().await.map(Reply::Token),
+            ReadDecision::BackingOff(fault) => Err(Refusal::Provider(fault).into()),
+            ReadDecision::NeedsAuthorization => Err(Refusal::NeedsAuthorization.into()),
+        }
+    }
+
+    /// The sweep's command. Also repairs a directory row that fell behind.
+    pub(super) async fn renew_if_due(self: &Rc<Self>) -> Result<Reply, Stop> {
+        let Some(record) = self.stored()? else {
+            self.ports.remove(&self.key).await?;
+            return Ok(Reply::Sweep(SweepOutcome::Gone));
+        };
+        let renewal = renewal_of(&record).unwrap_or(Renewal::Impossible);
+        let (now, lead) = (self.ports.now(), self.settings.refresh_lead);
+        let decision = on_read(record.grant.as_ref(), &record.condition, renewal, lead, now);
+        let outcome = match decision {
+            ReadDecision::ServeAndRenew | ReadDecision::Renew => match self.renewal().await {
+                Ok(_) => SweepOutcome::Renewed,
+                Err(Stop::Refused(Refusal::NeedsAuthorization)) => SweepOutcome::NeedsAuthorization,
+                Err(Stop::Refused(_)) => SweepOutcome::Failed,
+                Err(Stop::Broken(error)) => return Err(error.into()),
+            },
+            ReadDecision::Serve | ReadDecision::BackingOff(_) | ReadDecision::NeedsAuthorization => {
+                self.publish().await?;
+                SweepOutcome::NotDue
+            }
+        };
+        Ok(Reply::Sweep(outcome))
+    }
+
+    /// The one renewal under way; begins it when there is none. It goes on when nobody waits for it any more.
+    fn renewal(self: &Rc<Self>) -> Flight {
+        if let Some(flight) = &*self.flight.borrow() {
+            return flight.clone();
+        }
+        let actor = Rc::clone(self);
+        let flight = async move {
+            let renewed = actor.renew().await;
+            actor.flight.take();
+            renewed
+        };
+        let flight = flight.boxed_local().shared();
+        self.flight.replace(Some(flight.clone()));
+        self.ports.spawn(flight.clone().map(drop).boxed_local());
+        flight
+    }
+
+    /// One renewal: ask the provider, store the answer, then answer.
+    async fn renew(&self) -> Result<LiveToken, Stop> {
+        let record = self.existing()?;
+        let renewal = renewal_of(&record)?;
+        let before = self.revision.get();
+        let answer = match self.renewal_request(&record, renewal) {
+            Ok((definition, request)) => self.exchange(&definition, request).await,
+            Err(Stop::Refused(_)) => Err(Fault::NotSendable),
+            Err(broken) => return Err(broken),
+        };
+        let record = self.existing()?;
+        if self.revision.get() != before {
+            // Credentials were replaced meanwhile: what came back belongs to the old ones.
+            return match &record.grant {
+                Some(grant) if self.ports.now() < grant.expires_at => self.live_token(&record),
+                _ => Err(PortError("credentials were replaced during a renewal".to_owned()).into()),
+            };
+        }
+        let result = match answer {
+            Ok(answer) => self.keep(&answer, record.grant.as_ref()),
+            Err(fault) => {
+                let condition = record.condition.after(fault.clone(), renewal, self.ports.now());
+                let needs_authorization = condition.needs_authorization;
+                let record = Record { condition, ..(*record).clone() };
+                self.store(record, &[Part::Condition])?;
+                Err(if needs_authorization { Refusal::NeedsAuthorization } else { Refusal::Provider(fault) }.into())
+            }
+        };
+        // Should this fail, the row stays due and the sweep repairs it.
+        let _ = self.publish().await;
+        result
+    }
+
+    /// The request that renews.
+    fn renewal_request(&self, record: &Record, renewal: Renewal) -> Result<(Rc<Definition>, ProviderRequest), Stop> {
+        let (definition, secrets) = self.ready(record, false)?;
+        let grant = record.grant.as_ref();
+        let refresh_token = grant
+            .and_then(|grant| grant.refresh_token.as_ref().map(|sealed| (grant.refresh_token_generation, sealed)))
+            .map(|(generation, sealed)| self.open("refresh_token", generation, sealed))
+            .transpose()?;
+        let access_token =
+            grant.map(|grant| self.open("access_token", grant.generation, &grant.access_token)).transpose()?;
+        let redirect_uri = SecretText::new(self.settings.public_url.callback());
+        let mut values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets);
+        for (name, token) in [("refresh_token", &refresh_token), ("access_token", &access_token)] {
+            if let Some(token) = token {
+                values = values.with(name, token);
+            }
+        }
+        let policy = authorization::policy(&self.settings);
+        let request = match renewal {
+            Renewal::ByRefreshToken => token_exchange::refresh_request(&definition, &values, &policy),
+            Renewal::ByClientCredentials | Renewal::Impossible => {
+                token_exchange::token_request(&definition, &values, &policy)
+            }
+        };
+        let request = request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        Ok((definition, request))
+    }
+
+    /// Sends a request and reads the answer.
+    pub(super) async fn exchange(
+        &self,
+        definition: &Definition,
+        request: ProviderRequest,
+    ) -> Result<TokenAnswer, Fault> {
+        let response = self.ports.send(request).await.map_err(|failure| match failure {
+            ProviderFailure::Unreachable => Fault::Unreachable,
+            ProviderFailure::TimedOut => Fault::TimedOut,
+            ProviderFailure::TooLarge => Fault::Unreadable,
+        })?;
+        let assumed = definition.authentication().and_then(Authentication::expires_in);
+        token_exchange::read_answer(&response, self.ports.now(), assumed).map_err(|problem| match problem {
+            AnswerProblem::Refused { error, .. } => Fault::Refused { error: error.map(|code| code.to_string()) },
+            AnswerProblem::TooManyRequests { .. } => Fault::Busy,
+            AnswerProblem::Failed { .. } => Fault::Failed,
+            AnswerProblem::Redirected { .. }
+            | AnswerProblem::Html
+            | AnswerProblem::NotUnderstood
+            | AnswerProblem::TooLarge
+            | AnswerProblem::NoAccessToken
+            | AnswerProblem::UnusableToken { .. }
+            | AnswerProblem::UnsupportedTokenType
+            | AnswerProblem::BadLifetime => Fault::Unreadable,
+        })
+    }
+
+    /// Stores an answer of the provider. A refresh token that is not replaced stays (RFC 6749 §6).
+    pub(super) fn keep(&self, answer: &TokenAnswer, former: Option<&Grant>) -> Result<LiveToken, Stop> {
+        let record = self.existing()?;
+        let generation = record.grant.as_ref().map_or(1, |grant| grant.generation + 1);
+        let refresh_token = match &answer.refresh_token {
+            Some(token) => Some((self.seal("refresh_token", generation, token)?, generation)),
+            None => former.and_then(|former| {
+                former.refresh_token.clone().map(|envelope| (envelope, former.refresh_token_generation))
+            }),
+        };
+        let (refresh_token, refresh_token_generation) =
+            refresh_token.map_or((None, 0), |(envelope, generation)| (Some(envelope), generation));
+        let grant = Grant {
+            generation,
+            access_token: self.seal("access_token", generation, &answer.access_token)?,
+            token_type: answer.token_type.clone().unwrap_or_else(|| "Bearer".to_owned()),
+            refresh_token,
+            refresh_token_generation,
+            obtained_at: self.ports.now(),
+            expires_at: answer.expires_at,
+            scope: answer.scope.clone(),
+        };
+        let recovered = record.condition != Condition::default();
+        let record = Record { grant: Some(grant), condition: Condition::default(), ..(*record).clone() };
+        let parts: &[Part] = if recovered { &[Part::Grant, Part::Condition] } else { &[Part::Grant] };
+        let record = self.store(record, parts)?;
+        self.live_token(&record)
+    }
+
+    /// The stored token in clear; remembered until it is due.
+    fn live_token(&self, record: &Record) -> Result<LiveToken, Stop> {
+        let grant = record.grant.as_ref().ok_or(Refusal::NeedsAuthorization)?;
+        let access_token = self.open("access_token", grant.generation, &grant.access_token)?;
+        let token = LiveToken {
+            access_token: access_token.expose().to_owned(),
+            token_type: grant.token_type.clone(),
+            expires_at: grant.expires_at,
+        };
+        self.live.replace(Some((token.clone(), grant.due_at(self.settings.refresh_lead))));
+        Ok(token)
+    }
+}
+
+/// How a connection can get a new token without a person.
+pub(super) fn renewal_of(record: &Record) -> Result<Renewal, Refusal> {
+    let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
+    match definition.authentication() {
+        None => Err(Refusal::NoAuthentication),
+        Some(Authentication::Direct(_)) => Err(Refusal::NotOauth),
+        Some(Authentication::ClientCredentials(flow)) => {
+            let refresh_token = record.grant.as_ref().is_some_and(|grant| grant.refresh_token.is_some());
+            let by_refresh_token = flow.refresh_request.is_some() && refresh_token;
+            Ok(if by_refresh_token { Renewal::ByRefreshToken } else { Renewal::ByClientCredentials })
+        }
+        Some(Authentication::AuthorizationCode(flow)) => {
+            let refresh_token = record.grant.as_ref().is_some_and(|grant| grant.refresh_token.is_some());
+            let possible = flow.refresh_request.is_some() && refresh_token;
+            Ok(if possible { Renewal::ByRefreshToken } else { Renewal::Impossible })
+        }
+    }
+}
