@@ -12,10 +12,7 @@ use std::{
     rc::Rc,
 };
 
-use futures_util::{
-    FutureExt,
-    future::{LocalBoxFuture, Shared},
-};
+use futures_util::future::{LocalBoxFuture, Shared};
 use serde_json::{Map, Value};
 
 use self::renewal::renewal_of;
