@@ -196,3 +196,37 @@ fn part<Document: DeserializeOwned>(parts: &[(String, String)], name: &str) -> R
     let Some((_, text)) = parts.iter().find(|(own, _)| own == name) else { return Ok(None) };
     serde_json::from_slice(text.as_bytes()).map_err(|error| PortError(format!("part {name}: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stored forms: reverting a change to one must make this fail.
+    #[test]
+    fn stored_forms_are_pinned() {
+        let profile = Profile {
+            key: ConnectionKey::parse("shop").unwrap(),
+            input: ProfileInput {
+                name: Some("Shop".to_owned()),
+                description: None,
+                access: Access::Write,
+                disabled: false,
+            },
+            created_at: UnixSeconds(1_700_000_000),
+            updated_at: UnixSeconds(1_700_000_060),
+        };
+        let mut record = Record::new(profile.clone());
+        let envelope: Envelope = serde_json::from_str("\"v1.k.e\"").unwrap();
+        let (state, expires_at) = (SecretDigest::of("state"), UnixSeconds(1_700_000_600));
+        record.pending = Some(Pending { state, expires_at, code_verifier: Some(envelope.clone()) });
+        record.secrets = Some(envelope);
+        let stored = |part| record.stored(part).unwrap();
+        let text = |file: &str| file.trim_end().to_owned();
+        let pinned = text(include_str!("../../fixtures/storage/v1/profile.json"));
+        assert_eq!(stored(Part::Profile), ("profile", pinned.clone()));
+        assert_eq!(serde_json::from_str::<Profile>(&pinned).unwrap(), profile);
+        assert_eq!(stored(Part::Pending), ("pending", text(include_str!("../../fixtures/storage/v1/pending.json"))));
+        assert_eq!(stored(Part::Secrets), ("secrets", "\"v1.k.e\"".to_owned()));
+        assert_eq!(stored(Part::Grant), ("grant", "null".to_owned()));
+    }
+}
