@@ -1,7 +1,8 @@
 // Builds the Worker into build/: index.js and index_bg.wasm. Does nothing when the last build still fits.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { homedir } from 'node:os';
+import { join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { ROOT, inRoot, main, npmBin, run, seconds, withLock } from './lib.mjs';
@@ -54,15 +55,23 @@ async function compile({ workerBuild, wasmBindgen }) {
   const env = {
     WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: npmBin('wasm-opt'), ESBUILD_BIN: npmBin('esbuild'),
     RUST_BACKTRACE: '0', // a compile error is not worker-build's own
+    CARGO_ENCODED_RUSTFLAGS: rustFlags().join('\u001f'),
   };
   await run(workerBuild, ['--release', '--locked'], { env, show: true });
   await stripNames();
 }
 
+/** The module says where in a crate it panicked, not where this machine keeps its crates. */
+function rustFlags() {
+  const registries = join(process.env.CARGO_HOME || join(homedir(), '.cargo'), 'registry', 'src');
+  const roots = existsSync(registries) ? readdirSync(registries).map((name) => join(registries, name)) : [];
+  return roots.map((root) => `--remap-path-prefix=${root}${sep}=`);
+}
+
 /** worker-build keeps the names of all functions, a tenth of the size. */
 async function stripNames() {
   const stripped = `${WASM}.stripped`;
-  await run(npmBin('wasm-opt'), ['--strip-debug', WASM, '-o', stripped]);
+  await run(npmBin('wasm-opt'), ['-Oz', '--strip-debug', '--strip-producers', WASM, '-o', stripped]);
   renameSync(stripped, WASM);
 }
 
