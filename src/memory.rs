@@ -44,6 +44,11 @@ impl MemoryClients {
         self.broken.set(true);
     }
 
+    /// Ends what [`MemoryClients::break_storage`] began.
+    pub(crate) fn mend_storage(&self) {
+        self.broken.set(false);
+    }
+
     /// The map, unless storage is broken.
     fn map(&self) -> Result<RefMut<'_, BTreeMap<String, Client>>, PortError> {
         if self.broken.get() { Err(PortError("storage is broken".to_owned())) } else { Ok(self.clients.borrow_mut()) }
@@ -76,6 +81,32 @@ type Provider = Box<dyn Fn(&ProviderRequest) -> Result<ProviderResponse, Provide
 /// What one connection stores.
 type Parts = Rc<RefCell<BTreeMap<&'static str, String>>>;
 
+/// What is broken of connections and directory. Shared, so that a provider can break something while it is asked.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// How many more writes of connections succeed before their storage breaks; none: it is whole.
+    writes_left: Cell<Option<u32>>,
+    /// Whether the directory cannot answer.
+    directory: Cell<bool>,
+}
+
+impl Faults {
+    /// Breaks the connections' storage, for reading and writing, after so many more writes.
+    pub(crate) fn break_records_after(&self, writes: u32) {
+        self.writes_left.set(Some(writes));
+    }
+
+    /// Mends the connections' storage.
+    pub(crate) fn mend_records(&self) {
+        self.writes_left.set(None);
+    }
+
+    /// Breaks or mends the directory.
+    pub(crate) fn break_directory(&self, broken: bool) {
+        self.directory.set(broken);
+    }
+}
+
 /// A whole deployment in memory.
 pub(crate) struct Memory {
     /// What connections and requests share.
@@ -98,12 +129,16 @@ struct Shared {
     sent: RefCell<Vec<ProviderRequest>>,
     /// The directory.
     rows: RefCell<BTreeMap<ConnectionKey, Row>>,
+    /// How many rows were put so far.
+    puts: Cell<u32>,
     /// Stored parts of all connections: they outlive the objects.
     records: RefCell<BTreeMap<ConnectionKey, Parts>>,
-    /// Whether connections cannot store.
-    broken_records: Cell<bool>,
-    /// Whether the directory cannot answer.
-    broken_directory: Cell<bool>,
+    /// What is broken.
+    faults: Rc<Faults>,
+    /// Requests that the provider has not answered yet, and the most that there were at a time.
+    under_way: Cell<(usize, usize)>,
+    /// Which requests take the provider much longer than others.
+    is_slow: Cell<fn(&ProviderRequest) -> bool>,
     /// Work that goes on behind.
     spawner: LocalSpawner,
 }
@@ -116,9 +151,11 @@ impl Memory {
             provider: RefCell::new(Box::new(|_| Err(ProviderFailure::Unreachable))),
             sent: RefCell::default(),
             rows: RefCell::default(),
+            puts: Cell::default(),
             records: RefCell::default(),
-            broken_records: Cell::default(),
-            broken_directory: Cell::default(),
+            faults: Rc::default(),
+            under_way: Cell::default(),
+            is_slow: Cell::new(|_| false),
             spawner,
         };
         let (shared, clients) = (Rc::new(shared), MemoryClients::default());
@@ -138,19 +175,24 @@ impl Memory {
         *self.shared.provider.borrow_mut() = Box::new(answer);
     }
 
+    /// Makes the provider slow for some requests: others overtake them.
+    pub(crate) fn slow_down(&self, is_slow: fn(&ProviderRequest) -> bool) {
+        self.shared.is_slow.set(is_slow);
+    }
+
     /// The requests that reached the provider so far.
     pub(crate) fn sent(&self) -> Vec<ProviderRequest> {
         self.shared.sent.borrow().clone()
     }
 
-    /// Breaks or mends the connections' storage.
-    pub(crate) fn break_records(&self, broken: bool) {
-        self.shared.broken_records.set(broken);
+    /// The most requests that were at the provider at the same time.
+    pub(crate) fn most_under_way(&self) -> usize {
+        self.shared.under_way.get().1
     }
 
-    /// Breaks or mends the directory.
-    pub(crate) fn break_directory(&self, broken: bool) {
-        self.shared.broken_directory.set(broken);
+    /// The switches of what is broken.
+    pub(crate) fn faults(&self) -> Rc<Faults> {
+        Rc::clone(&self.shared.faults)
     }
 
     /// Restarts every object: memory is lost, storage stays.
@@ -158,10 +200,11 @@ impl Memory {
         self.actors.borrow_mut().clear();
     }
 
-    /// Everything that is stored, as one text.
+    /// Everything that is stored, as one text: clients, connections, directory.
     pub(crate) fn dump(&self) -> String {
-        let records = format!("{:?}", self.shared.records.borrow());
-        format!("{records}{:?}", self.shared.rows.borrow())
+        let clients = serde_json::to_string(&*self.clients.clients.borrow()).unwrap();
+        let rows: Vec<Row> = self.shared.rows.borrow().values().cloned().collect();
+        format!("{clients}\n{:?}\n{}", self.shared.records.borrow(), serde_json::to_string(&rows).unwrap())
     }
 
     /// The actor of a key.
@@ -184,6 +227,8 @@ impl Clock for Memory {
 
 impl Clients for Memory {
     async fn ask(&self, request: RegistryRequest) -> Result<RegistryReply, PortError> {
+        // Broken storage is a registry that answers nothing, not even what it could say without looking.
+        drop(self.clients.map()?);
         registry::execute(&self.clients, request)
     }
 }
@@ -216,7 +261,7 @@ impl Shared {
     /// The directory's rows, unless it is broken.
     fn rows(&self) -> Result<RefMut<'_, BTreeMap<ConnectionKey, Row>>, PortError> {
         let broken = PortError("directory is broken".to_owned());
-        if self.broken_directory.get() { Err(broken) } else { Ok(self.rows.borrow_mut()) }
+        if self.faults.directory.get() { Err(broken) } else { Ok(self.rows.borrow_mut()) }
     }
 }
 
@@ -232,7 +277,7 @@ impl MemoryObject {
     /// Its storage, unless that is broken.
     fn parts(&self) -> Result<RefMut<'_, BTreeMap<&'static str, String>>, PortError> {
         let broken = PortError("record storage is broken".to_owned());
-        if self.shared.broken_records.get() { Err(broken) } else { Ok(self.parts.borrow_mut()) }
+        if self.shared.faults.writes_left.get() == Some(0) { Err(broken) } else { Ok(self.parts.borrow_mut()) }
     }
 }
 
@@ -243,6 +288,8 @@ impl RecordStore for MemoryObject {
 
     fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError> {
         self.parts()?.extend(parts.iter().cloned());
+        let faults = &self.shared.faults;
+        faults.writes_left.set(faults.writes_left.get().map(|left| left - 1));
         Ok(())
     }
 
@@ -265,29 +312,44 @@ impl Background for MemoryObject {
 }
 
 impl Directory for MemoryObject {
+    /// Slower than [`Directory::remove`], and every other one, from the first on, slower still: so that a deletion or
+    /// another row can overtake it.
     async fn put(&self, row: Row) -> Result<(), PortError> {
+        let puts = self.shared.puts.replace(self.shared.puts.get() + 1);
+        turns(if puts.is_multiple_of(2) { 4 } else { 2 }).await;
         self.shared.rows()?.insert(row.key.clone(), row);
         Ok(())
     }
 
     async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError> {
+        turns(1).await;
         Ok(self.shared.rows()?.remove(key).is_some())
     }
 }
 
 impl ProviderHttp for MemoryObject {
-    /// Yields once, as a real request does, so that others run while it is under way.
     async fn send(&self, request: ProviderRequest) -> Result<ProviderResponse, ProviderFailure> {
         self.shared.sent.borrow_mut().push(request.clone());
-        let mut yielded = false;
-        std::future::poll_fn(|context| {
-            if std::mem::replace(&mut yielded, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        let (now, most) = self.shared.under_way.get();
+        self.shared.under_way.set((now + 1, most.max(now + 1)));
+        // More turns than a pool needs to begin everything that may be under way at a time.
+        let is_slow = self.shared.is_slow.get();
+        turns(if is_slow(&request) { 80 } else { 8 }).await;
+        let (now, most) = self.shared.under_way.get();
+        self.shared.under_way.set((now - 1, most));
         (self.shared.provider.borrow())(&request)
     }
+}
+
+/// Lets others run so many times, as everything that leaves the object does.
+async fn turns(mut left: u32) {
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

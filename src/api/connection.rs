@@ -50,7 +50,10 @@ pub(super) async fn save<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
             Some(message) => Err(message.to_owned()),
             None => match context.ports.command(&key, Command::Save(input.clone())).await {
                 Ok(Reply::Connection(view)) => Ok(view),
-                Ok(_) | Err(_) => Err("The connection could not be stored; try again.".to_owned()),
+                other => {
+                    context.fault.replace(other.err().map(|error| error.0));
+                    Err("The connection could not be stored; try again.".to_owned())
+                }
             },
         };
         match reply {
@@ -232,11 +235,11 @@ fn read_item(element: &Value) -> Result<Item, Vec<Issue>> {
     choice(members, "connection_type", &["saas"], &mut issues);
     let access = choice(members, "access", &["read", "write"], &mut issues);
     let disabled = match members.get("disabled") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(disabled)) => *disabled,
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(disabled)) => Some(*disabled),
         Some(_) => {
             issues.push(Issue::new("bool_type", vec!["disabled".into()], "Input should be a valid boolean"));
-            false
+            None
         }
     };
     let with_secrets = members.get("secrets").is_some_and(|secrets| !secrets.is_null());

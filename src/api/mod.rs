@@ -81,6 +81,8 @@ struct Context<'a, P> {
     required: Option<&'static str>,
     /// Who is calling, once known; for the log.
     client_id: RefCell<Option<String>>,
+    /// What of ours failed although the request as a whole did not; for the log.
+    fault: RefCell<Option<String>>,
 }
 
 /// An answer and what is logged about it.
@@ -124,22 +126,26 @@ pub async fn handle<P: Ports>(
         Routed::To(route) => route.template(),
         Routed::WrongMethod { .. } | Routed::Nowhere => "-",
     };
-    let (result, client_id) = match (routed, deployment) {
-        (Routed::Nowhere, _) => (Err(ApiError::no_such_route()), None),
-        (Routed::WrongMethod { allow }, _) => (Err(ApiError::method_not_allowed(request.uri().path(), &allow)), None),
-        (Routed::To(Route::Health), _) => (Ok(health::health()), None),
-        (Routed::To(Route::Ready), _) => (health::ready(deployment, ports).await, None),
-        (Routed::To(_), Err(_)) => (Err(ApiError::not_configured()), None),
+    let (mut client_id, mut fault) = (None, None);
+    let result = match (routed, deployment) {
+        (Routed::Nowhere, _) => Err(ApiError::no_such_route()),
+        (Routed::WrongMethod { allow }, _) => Err(ApiError::method_not_allowed(request.uri().path(), &allow)),
+        (Routed::To(Route::Health), _) => Ok(health::health()),
+        (Routed::To(Route::Ready), _) => health::ready(deployment, ports).await,
+        (Routed::To(_), Err(_)) => Err(ApiError::not_configured()),
         (Routed::To(route), Ok(deployment)) => {
             let required = route.required_scope();
-            let context = Context { deployment, ports, request, required, client_id: RefCell::new(None) };
-            (dispatch(&context, route).await, context.client_id.into_inner())
+            let (client, failed) = (RefCell::default(), RefCell::default());
+            let context = Context { deployment, ports, request, required, client_id: client, fault: failed };
+            let result = dispatch(&context, route).await;
+            (client_id, fault) = (context.client_id.into_inner(), context.fault.into_inner());
+            result
         }
     };
     let (answer, cause) = result.map_or_else(ApiError::into_answer, |answer| (answer, None));
-    let status = answer.status;
+    let (status, cause) = (answer.status, cause.or(fault));
     let log = LogLine {
-        level: if status.is_server_error() { "error" } else { "info" },
+        level: if status.is_server_error() || cause.is_some() { "error" } else { "info" },
         request_id: request_id.clone(),
         method: request.method().to_string(),
         route: template,

@@ -1,15 +1,46 @@
 //! The whole API on the host: requests in, answers out, over the ports in memory.
+//!
+//! Every secret in these tests holds [`CANARY`]; each answer is searched for it, so that the whole suite is the test of
+//! L1: no secret in a line of the log, none in the body of an error.
 
+mod authorize;
+mod callback;
+mod callback_answers;
+mod canary;
+mod client_power;
 mod clients;
+mod connections;
+mod definitions;
+mod guard;
+mod messages;
+mod renewal;
+mod renewal_faults;
+mod renewal_races;
+mod revocation;
+mod routes;
+mod secrets;
+mod stage;
+mod sweep;
+mod token_credentials;
+mod token_grant;
+mod token_request;
+
+use std::cell::RefCell;
 
 use futures_executor::LocalPool;
-use serde_json::Value;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 
 use super::{Body, Deployment, Handled, handle};
 use crate::{
     config::{Problem, tests::read_with},
     memory::Memory,
+    ports::Clock,
+    protocol::time::UnixSeconds,
 };
+
+/// Part of every secret that these tests use.
+pub(super) const CANARY: &str = "canary";
 
 /// A deployment whose outside is in memory.
 pub(super) struct Host {
@@ -18,7 +49,9 @@ pub(super) struct Host {
     /// The outside.
     pub(super) memory: Memory,
     /// Runs requests, and the work behind them.
-    pool: std::cell::RefCell<LocalPool>,
+    pool: RefCell<LocalPool>,
+    /// A token of the root client, and when it was issued.
+    root: RefCell<(UnixSeconds, String)>,
 }
 
 /// An answer, taken apart.
@@ -35,14 +68,52 @@ pub(super) struct Answered {
 }
 
 impl Answered {
+    /// Takes an answer apart, and searches log and error for secrets (L1).
+    fn new(handled: Handled) -> Self {
+        let (parts, body) = handled.response.into_parts();
+        let log = serde_json::to_string(&handled.log).unwrap();
+        let answered = Self { status: parts.status.as_u16(), headers: parts.headers, body, log };
+        let error = if answered.status < 400 { String::new() } else { answered.text() };
+        let searched = format!("{} {error} {:?}", answered.log, answered.headers);
+        for secret in [CANARY, "root-secret", "eyJ"] {
+            assert!(!searched.contains(secret), "{secret} in {searched}");
+        }
+        answered
+    }
+
+    /// The body as text.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
     /// The body as JSON.
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
+    /// Status and `detail`.
+    pub(super) fn detail(&self) -> (u16, Value) {
+        (self.status, self.json()["detail"].clone())
+    }
+
+    /// Status and, for each item of a 422, type and place.
+    pub(super) fn issues(&self) -> (u16, Vec<(String, String)>) {
+        let body = self.json();
+        let items = body["detail"].as_array().unwrap_or_else(|| panic!("{body}"));
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (self.status, items.iter().map(|item| (text(&item["type"]), text(&item["loc"]))).collect())
+    }
+
     /// A header as text; empty when it is not there.
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The same but for the request's id: what two callers can tell apart.
+    pub(super) fn visible(&self) -> (u16, http::HeaderMap, String) {
+        let mut headers = self.headers.clone();
+        headers.remove("x-request-id");
+        (self.status, headers, self.text())
     }
 }
 
@@ -53,7 +124,8 @@ impl Host {
         let deployment = read_with(changes).map(Deployment::new);
         // Where settings are wrong, no object is ever asked: any settings do.
         let settings = deployment.as_ref().map_or_else(|_| read_with(&[]).unwrap().into(), |own| own.settings.clone());
-        Self { deployment, memory: Memory::new(settings, pool.spawner()), pool: pool.into() }
+        let memory = Memory::new(settings, pool.spawner());
+        Self { deployment, memory, pool: pool.into(), root: RefCell::new((UnixSeconds(0), String::new())) }
     }
 
     /// A deployment with the usual settings.
@@ -63,11 +135,13 @@ impl Host {
 
     /// Sends a request and waits for the answer; work behind it goes on only as far as the answer needs it.
     pub(super) fn send(&self, request: &http::Request<Body>) -> Answered {
-        let Handled { response, log } =
-            self.pool.borrow_mut().run_until(handle(&self.deployment, &self.memory, request));
-        let (parts, body) = response.into_parts();
-        let log = serde_json::to_string(&log).unwrap();
-        Answered { status: parts.status.as_u16(), headers: parts.headers, body, log }
+        Answered::new(self.pool.borrow_mut().run_until(handle(&self.deployment, &self.memory, request)))
+    }
+
+    /// Sends requests at the same time: each runs until it waits for the provider before the next one begins.
+    pub(super) fn send_all(&self, requests: &[http::Request<Body>]) -> Vec<Answered> {
+        let all = join_all(requests.iter().map(|request| handle(&self.deployment, &self.memory, request)));
+        self.pool.borrow_mut().run_until(all).into_iter().map(Answered::new).collect()
     }
 
     /// Runs the work behind requests until nothing is left that can go on.
@@ -75,17 +149,58 @@ impl Host {
         self.pool.borrow_mut().run_until_stalled();
     }
 
-    /// An access token of the root client.
+    /// A fresh access token of the root client.
     pub(super) fn root_token(&self) -> String {
         self.token("root-id", "root-secret")
     }
 
+    /// An access token of the root client, the same as long as the clock stands still: signing takes its time.
+    pub(super) fn root(&self) -> String {
+        let now = self.memory.now();
+        if self.root.borrow().0 != now {
+            let token = self.root_token();
+            self.root.replace((now, token));
+        }
+        self.root.borrow().1.clone()
+    }
+
     /// An access token of a client with all that it holds.
     pub(super) fn token(&self, client_id: &str, client_secret: &str) -> String {
-        let body = format!("grant_type=client_credentials&client_id={client_id}&client_secret={client_secret}");
+        self.narrow_token(client_id, client_secret, "")
+    }
+
+    /// An access token of a client with this scope; with all that it holds where it is empty.
+    pub(super) fn narrow_token(&self, client_id: &str, client_secret: &str, scope: &str) -> String {
+        let credentials = format!("client_id={client_id}&client_secret={client_secret}");
+        let body = format!("grant_type=client_credentials&{credentials}&scope={}", scope.replace(' ', "+"));
         let answer = self.send(&form("/api/v1/oauth/token", &body));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends a request with a token to a path below `/api/v1`.
+    pub(super) fn call(&self, token: &str, method: &str, path: &str, body: &Value) -> Answered {
+        self.send(&authorized(method, &format!("/api/v1{path}"), token, body))
+    }
+
+    /// The same as the root client.
+    pub(super) fn as_root(&self, method: &str, path: &str, body: &Value) -> Answered {
+        self.call(&self.root(), method, path, body)
+    }
+
+    /// Id and secret of a new client with these scopes.
+    pub(super) fn client(&self, scopes: &[&str]) -> (String, String) {
+        let created = self.as_root("POST", "/oauth/client", &json!({ "scopes": scopes }));
+        assert_eq!(created.status, 200, "{created:?}");
+        let created = created.json();
+        let text = |name: &str| created[name].as_str().unwrap().to_owned();
+        (text("client_id"), text("client_secret"))
+    }
+
+    /// A token of a new client with these scopes.
+    pub(super) fn caller(&self, scopes: &[&str]) -> String {
+        let (id, secret) = self.client(scopes);
+        self.token(&id, &secret)
     }
 }
 
@@ -95,9 +210,20 @@ pub(super) fn form(path: &str, body: &str) -> http::Request<Body> {
     builder.body(Body::Complete(body.as_bytes().to_vec())).unwrap()
 }
 
+/// A request without token or body.
+pub(super) fn bare(method: &str, path: &str) -> http::Request<Body> {
+    http::Request::builder().method(method).uri(path).body(Body::Complete(Vec::new())).unwrap()
+}
+
 /// A request with a bearer token and, where it is not null, a JSON body.
 pub(super) fn authorized(method: &str, path: &str, token: &str, body: &Value) -> http::Request<Body> {
     let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let builder = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
     builder.header("authorization", format!("Bearer {token}")).body(Body::Complete(bytes)).unwrap()
+}
+
+/// One more header.
+pub(super) fn with_header(mut request: http::Request<Body>, name: &'static str, value: &[u8]) -> http::Request<Body> {
+    request.headers_mut().append(name, http::HeaderValue::from_bytes(value).unwrap());
+    request
 }

@@ -27,7 +27,7 @@ use super::{
     refresh::{Condition, Fault, Renewal, next_look},
     state::STATE_LIFETIME,
     template::values::Values,
-    token_exchange::{self},
+    token_exchange::{self, TokenAnswer},
 };
 use crate::{
     config::Settings,
@@ -84,8 +84,10 @@ pub struct Actor<P> {
     record: RefCell<Option<Rc<Record>>>,
     /// The token that can be answered without looking at anything else, and until when.
     live: RefCell<Option<(LiveToken, UnixSeconds)>>,
-    /// The renewal under way.
-    flight: RefCell<Option<Flight>>,
+    /// The renewal under way, and the revision of the credentials that it uses.
+    flight: RefCell<Option<(u64, Flight)>>,
+    /// An answer that could not be stored, and the revision that it belongs to: stored before the provider is asked again.
+    unsaved: RefCell<Option<(u64, TokenAnswer)>>,
     /// Grows whenever credentials change otherwise than by a renewal, so that a renewal under way notices.
     revision: Cell<u64>,
 }
@@ -95,8 +97,17 @@ impl<P: ObjectPorts> Actor<P> {
     #[must_use]
     pub fn new(settings: Rc<Settings>, key: ConnectionKey, ports: P) -> Rc<Self> {
         let vault = Vault::new(&settings.application_key, key.as_str());
-        let (record, live, flight) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Rc::new(Self { settings, key, vault, ports, record, live, flight, revision: Cell::new(0) })
+        Rc::new(Self {
+            settings,
+            key,
+            vault,
+            ports,
+            record: RefCell::default(),
+            live: RefCell::default(),
+            flight: RefCell::default(),
+            unsaved: RefCell::default(),
+            revision: Cell::default(),
+        })
     }
 
     /// Carries a command out.
@@ -111,7 +122,7 @@ impl<P: ObjectPorts> Actor<P> {
             Command::PutDefinition(document) => self.put_definition(document).await,
             Command::ReadDefinition => self.read_definition(),
             Command::PutSecrets(secrets) => self.put_secrets(&secrets).await,
-            Command::BeginAuthorization => self.begin(),
+            Command::BeginAuthorization => self.begin().await,
             Command::CompleteAuthorization { state, outcome } => self.complete(&SecretText::new(state), outcome).await,
             Command::AccessToken => self.access_token().await,
             Command::RenewIfDue => self.renew_if_due().await,
@@ -125,13 +136,12 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Creates the connection, or changes what the operator says about it.
     async fn save(&self, input: ProfileInput) -> Result<Reply, Stop> {
-        let now = self.ports.now();
-        let record = match self.stored()? {
-            Some(record) => {
-                let profile = Profile { input, updated_at: now, ..record.profile.clone() };
-                Record { profile, ..(*record).clone() }
-            }
-            None => Record::new(Profile { key: self.key.clone(), input, created_at: now, updated_at: now }),
+        let former = self.stored()?;
+        let profile =
+            Profile::saved(&self.key, input, former.as_deref().map(|record| &record.profile), self.ports.now());
+        let record = match former {
+            Some(record) => Record { profile, ..(*record).clone() },
+            None => Record::new(profile),
         };
         let record = self.store(record, &[Part::Profile])?;
         self.publish().await?;
@@ -216,7 +226,7 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Begins an authorization; a second one replaces the first.
-    fn begin(&self) -> Result<Reply, Stop> {
+    async fn begin(&self) -> Result<Reply, Stop> {
         let record = self.existing()?;
         let (definition, secrets) = self.ready(&record, true)?;
         let chance = Chance { state: random()?, verifier: random()? };
@@ -229,6 +239,8 @@ impl<P: ObjectPorts> Actor<P> {
         };
         let record = Record { pending: Some(pending), ..(*record).clone() };
         self.store(record, &[Part::Pending])?;
+        // From here on the sweep looks at this connection, whatever becomes of the callback.
+        self.publish().await?;
         Ok(Reply::AuthorizationUrl(begun.url.into()))
     }
 
@@ -262,7 +274,8 @@ impl<P: ObjectPorts> Actor<P> {
         }
         self.revision.set(before + 1);
         self.keep(&answer, None)?;
-        self.publish().await?;
+        // Should this fail, the sweep repairs it when the state would have expired.
+        let _ = self.publish().await;
         Ok(Reply::Done)
     }
 
@@ -319,8 +332,10 @@ impl<P: ObjectPorts> Actor<P> {
     /// The directory's row: no secret, not even a masked one.
     fn row(&self, record: &Record) -> Row {
         let renewal = renewal_of(record).unwrap_or(Renewal::Impossible);
-        let due = next_look(record.grant.as_ref(), &record.condition, renewal, self.settings.refresh_lead);
-        let name = record.profile.input.name.clone().unwrap_or_else(|| self.key.to_string());
+        let renewal_due = next_look(record.grant.as_ref(), &record.condition, renewal, self.settings.refresh_lead);
+        let state_expires = record.pending.as_ref().map(|pending| pending.expires_at);
+        let due = renewal_due.into_iter().chain(state_expires).min();
+        let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
         Row { key: self.key.clone(), name, view: record.view(None), due }
     }
 

@@ -32,7 +32,7 @@ pub enum Access {
     Write,
 }
 
-/// What an operator says about a connection.
+/// What an operator says about a connection; what is not said stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileInput {
     /// For people.
@@ -41,8 +41,8 @@ pub struct ProfileInput {
     pub description: Option<String>,
     /// What it may be used for.
     pub access: Access,
-    /// Switched off by the operator; kept and shown, not acted upon, as in Fides.
-    pub disabled: bool,
+    /// Switched off by the operator.
+    pub disabled: Option<bool>,
 }
 
 /// The profile part.
@@ -50,12 +50,34 @@ pub struct ProfileInput {
 pub struct Profile {
     /// The object's own name; the runtime does not always tell it.
     pub key: ConnectionKey,
-    /// What the operator said.
-    pub input: ProfileInput,
+    /// For people.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// What it may be used for.
+    pub access: Access,
+    /// Switched off by the operator; kept and shown, not acted upon, as in Fides.
+    pub disabled: bool,
     /// First save.
     pub created_at: UnixSeconds,
     /// Last save.
     pub updated_at: UnixSeconds,
+}
+
+impl Profile {
+    /// The profile of a connection that is new, or changed by what the operator says now.
+    #[must_use]
+    pub fn saved(key: &ConnectionKey, input: ProfileInput, former: Option<&Self>, now: UnixSeconds) -> Self {
+        Self {
+            key: key.clone(),
+            name: input.name.or_else(|| former?.name.clone()),
+            description: input.description.or_else(|| former?.description.clone()),
+            access: input.access,
+            disabled: input.disabled.or_else(|| Some(former?.disabled)).unwrap_or_default(),
+            created_at: former.map_or(now, |former| former.created_at),
+            updated_at: now,
+        }
+    }
 }
 
 /// The pending part: an authorization that was begun (RFC 6749 §4.1.1).
@@ -155,7 +177,7 @@ impl Record {
     /// masked, undeclared ones not at all.
     #[must_use]
     pub fn view(&self, secrets: Option<&Map<String, Value>>) -> Value {
-        let input = &self.profile.input;
+        let profile = &self.profile;
         let shown = self.definition.as_ref().zip(secrets).map(|(definition, secrets)| shown(definition, secrets));
         json!({
             "connection_type": "saas",
@@ -165,13 +187,13 @@ impl Record {
                 "name": definition.name(),
                 "type": definition.kind(),
             })),
-            "name": input.name,
-            "key": self.profile.key,
-            "description": input.description,
-            "access": input.access,
-            "created_at": self.profile.created_at.to_rfc3339(),
-            "updated_at": self.profile.updated_at.to_rfc3339(),
-            "disabled": input.disabled,
+            "name": profile.name,
+            "key": profile.key,
+            "description": profile.description,
+            "access": profile.access,
+            "created_at": profile.created_at.to_rfc3339(),
+            "updated_at": profile.updated_at.to_rfc3339(),
+            "disabled": profile.disabled,
             "last_test_timestamp": null,
             "last_test_succeeded": null,
             "authorized": self.grant.is_some() && !self.condition.needs_authorization,
@@ -185,7 +207,7 @@ impl Record {
 fn shown(definition: &Definition, secrets: &Map<String, Value>) -> Map<String, Value> {
     let declared = definition.parameters().iter().filter_map(|parameter| {
         let value = secrets.get(&parameter.name)?;
-        let value = if parameter.sensitive { Value::from(MASK) } else { value.clone() };
+        let value = if definition.is_sensitive(&parameter.name) { Value::from(MASK) } else { value.clone() };
         Some((parameter.name.clone(), value))
     });
     declared.collect()
@@ -206,12 +228,10 @@ mod tests {
     fn stored_forms_are_pinned() {
         let profile = Profile {
             key: ConnectionKey::parse("shop").unwrap(),
-            input: ProfileInput {
-                name: Some("Shop".to_owned()),
-                description: None,
-                access: Access::Write,
-                disabled: false,
-            },
+            name: Some("Shop".to_owned()),
+            description: None,
+            access: Access::Write,
+            disabled: false,
             created_at: UnixSeconds(1_700_000_000),
             updated_at: UnixSeconds(1_700_000_060),
         };

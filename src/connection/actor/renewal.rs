@@ -48,6 +48,7 @@ impl<P: ObjectPorts> Actor<P> {
             self.ports.remove(&self.key).await?;
             return Ok(Reply::Sweep(SweepOutcome::Gone));
         };
+        let record = self.forget_expired_state(record)?;
         let renewal = renewal_of(&record).unwrap_or(Renewal::Impossible);
         let (now, lead) = (self.ports.now(), self.settings.refresh_lead);
         let decision = on_read(record.grant.as_ref(), &record.condition, renewal, lead, now);
@@ -66,32 +67,45 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(Reply::Sweep(outcome))
     }
 
+    /// A state that expired unused is not kept (checklist R8).
+    fn forget_expired_state(&self, record: Rc<Record>) -> Result<Rc<Record>, PortError> {
+        match &record.pending {
+            Some(pending) if pending.expires_at <= self.ports.now() => {
+                self.store(Record { pending: None, ..(*record).clone() }, &[Part::Pending])
+            }
+            Some(_) | None => Ok(record),
+        }
+    }
+
     /// The one renewal under way; begins it when there is none. It goes on when nobody waits for it any more.
     fn renewal(self: &Rc<Self>) -> Flight {
-        if let Some(flight) = &*self.flight.borrow() {
+        let revision = self.revision.get();
+        if let Some((own, flight)) = &*self.flight.borrow()
+            && *own == revision
+        {
             return flight.clone();
         }
         let actor = Rc::clone(self);
         let flight = async move {
             let renewed = actor.renew().await;
-            actor.flight.take();
+            // A later one, with newer credentials, may have taken its place.
+            actor.flight.borrow_mut().take_if(|(own, _)| *own == revision);
             renewed
         };
         let flight = flight.boxed_local().shared();
-        self.flight.replace(Some(flight.clone()));
+        self.flight.replace(Some((revision, flight.clone())));
         self.ports.spawn(flight.clone().map(drop).boxed_local());
         flight
     }
 
     /// One renewal: ask the provider, store the answer, then answer.
     async fn renew(&self) -> Result<LiveToken, Stop> {
-        let record = self.existing()?;
-        let renewal = renewal_of(&record)?;
         let before = self.revision.get();
-        let answer = match self.renewal_request(&record, renewal) {
-            Ok((definition, request)) => self.exchange(&definition, request).await,
-            Err(Stop::Refused(_)) => Err(Fault::NotSendable),
-            Err(broken) => return Err(broken),
+        let renewal = renewal_of(&*self.existing()?)?;
+        // Retry the write, never the grant: an answer that could not be stored may hold the only good refresh token.
+        let answer = match self.unsaved.take() {
+            Some((own, answer)) if own == before => Ok(answer),
+            Some(_) | None => self.ask(renewal).await?,
         };
         let record = self.existing()?;
         if self.revision.get() != before {
@@ -102,7 +116,9 @@ impl<P: ObjectPorts> Actor<P> {
             };
         }
         let result = match answer {
-            Ok(answer) => self.keep(&answer, record.grant.as_ref()),
+            Ok(answer) => self.keep(&answer, record.grant.as_ref()).inspect_err(|_| {
+                self.unsaved.replace(Some((before, answer)));
+            }),
             Err(fault) => {
                 let condition = record.condition.after(fault.clone(), renewal, self.ports.now());
                 let needs_authorization = condition.needs_authorization;
@@ -114,6 +130,15 @@ impl<P: ObjectPorts> Actor<P> {
         // Should this fail, the row stays due and the sweep repairs it.
         let _ = self.publish().await;
         result
+    }
+
+    /// Asks the provider for a new token.
+    async fn ask(&self, renewal: Renewal) -> Result<Result<TokenAnswer, Fault>, Stop> {
+        match self.renewal_request(&*self.existing()?, renewal) {
+            Ok((definition, request)) => Ok(self.exchange(&definition, request).await),
+            Err(Stop::Refused(_)) => Ok(Err(Fault::NotSendable)),
+            Err(broken) => Err(broken),
+        }
     }
 
     /// The request that renews.

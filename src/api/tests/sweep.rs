@@ -1,0 +1,178 @@
+//! The sweep: by request and by cron tick.
+
+use serde_json::{Value, json};
+
+use super::{
+    Host, authorized,
+    stage::{answer, refusal, tokens},
+};
+use crate::{api::sweep::tick, ports::ProviderFailure};
+
+impl Host {
+    /// Runs the sweep by request: its report.
+    fn sweep(&self) -> Value {
+        let swept = self.as_root("POST", "/sweep", &Value::Null);
+        assert_eq!(swept.status, 200, "{swept:?}");
+        swept.json()
+    }
+
+    /// Runs the sweep by a tick of the cron: its line in the log.
+    fn tick(&self) -> Value {
+        let line = self.pool.borrow_mut().run_until(tick(&self.deployment, &self.memory));
+        serde_json::to_value(&line).unwrap()
+    }
+}
+
+/// A report with some counters, the others zero.
+fn report(counters: &[(&str, u32)]) -> Value {
+    let names = ["due", "renewed", "not_due", "failed", "needs_authorization", "gone", "unanswered"];
+    let mut report: Value = names.iter().map(|name| ((*name).to_owned(), json!(0))).collect();
+    for (name, count) in counters {
+        report[*name] = json!(count);
+    }
+    report
+}
+
+/// A host with so many connections `k0`, `k1`, … that get tokens by themselves, all with their first.
+fn with_services(count: usize) -> Host {
+    let mut host = Host::new();
+    for index in 0..count {
+        host = host.with_service(&format!("k{index}"));
+        assert_eq!(host.live(&format!("k{index}")).0, 200);
+    }
+    host
+}
+
+/// Nothing due, then due on the second: renewed though nobody reads.
+#[test]
+fn the_sweep_renews_what_is_due() {
+    let host = Host::new().with_authorized("shop");
+    host.provider_answers([answer(200, &tokens(2))]);
+    host.wait(2_999);
+    assert_eq!((host.sweep(), host.requests()), (report(&[]), 1));
+    host.wait(1);
+    assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("renewed", 1)]), 2));
+    assert_eq!((host.sweep(), host.requests()), (report(&[]), 2));
+    assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
+}
+
+/// D26: the cron does the same, and says so in one line.
+#[test]
+fn a_tick_of_the_cron_does_the_same() {
+    let host = Host::new().with_authorized("shop");
+    host.provider_answers([answer(200, &tokens(2))]);
+    host.wait(3_000);
+    let mut expected = report(&[("due", 1), ("renewed", 1)]);
+    expected["level"] = "info".into();
+    expected["event"] = "sweep".into();
+    assert_eq!(host.tick(), expected);
+    assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
+}
+
+/// A tick that cannot run says why, without a panic.
+#[test]
+fn a_tick_that_cannot_run_says_why() {
+    let host = Host::new();
+    host.memory.faults().break_directory(true);
+    assert_eq!(host.tick(), json!({ "level": "error", "event": "sweep", "cause": "directory is broken" }));
+    assert_eq!(host.as_root("POST", "/sweep", &Value::Null).status, 503);
+    let unset = Host::with(&[("PUBLIC_URL", "")]);
+    assert_eq!(unset.tick()["cause"], "the service is not configured");
+}
+
+/// Each end that a connection of a sweep can have is counted by itself.
+#[test]
+fn each_outcome_is_counted() {
+    let mut host = Host::new();
+    for key in ["renewed", "failed", "refused", "deleted", "stale"] {
+        host = host.with_authorized(key);
+    }
+    host.wait(3_000);
+    host.memory.faults().break_directory(true);
+    assert_eq!(host.as_root("DELETE", "/connection/deleted", &Value::Null).status, 503);
+    host.provider_answers([answer(200, &tokens(2))]);
+    let _ = host.live("stale");
+    host.run_behind();
+    host.memory.faults().break_directory(false);
+    let before = host.requests();
+    host.provider_answers([Err(ProviderFailure::TimedOut), refusal(400, "invalid_grant"), answer(200, &tokens(2))]);
+    let counted = [("due", 5), ("renewed", 1), ("not_due", 1), ("failed", 1), ("needs_authorization", 1), ("gone", 1)];
+    assert_eq!((host.sweep(), host.requests() - before), (report(&counted), 3));
+    assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 4);
+    assert_eq!(host.sweep(), report(&[]));
+    host.wait(30);
+    assert_eq!(host.sweep(), report(&[("due", 1), ("renewed", 1)]));
+}
+
+/// Connections that cannot be read are counted and still due for the next sweep.
+#[test]
+fn what_does_not_answer_is_due_still() {
+    let host = with_services(3);
+    host.wait(3_000);
+    host.memory.restart();
+    host.memory.faults().break_records_after(0);
+    assert_eq!(host.sweep(), report(&[("due", 3), ("unanswered", 3)]));
+    host.memory.faults().mend_records();
+    assert_eq!(host.sweep(), report(&[("due", 3), ("renewed", 3)]));
+}
+
+/// The platform's bound on open connections of one request: six at a time, all in the end.
+#[test]
+fn six_providers_are_asked_at_a_time() {
+    let host = with_services(20);
+    host.wait(3_000);
+    assert_eq!(host.sweep(), report(&[("due", 20), ("renewed", 20)]));
+    assert_eq!((host.requests(), host.memory.most_under_way()), (40, 6));
+}
+
+/// R7: two sweeps at the same time, and a reader beside them, renew each connection once.
+#[test]
+fn overlapping_sweeps_renew_once() {
+    let host = with_services(4);
+    host.wait(3_600);
+    let sweep = authorized("POST", "/api/v1/sweep", &host.root(), &Value::Null);
+    let answers = host.send_all(&[sweep.clone(), host.reading("k0"), sweep]);
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(host.requests(), 8);
+}
+
+/// A connection that backs off is not asked before its time, by no sweep.
+#[test]
+fn the_sweep_respects_the_back_off() {
+    let host = Host::new().with_authorized("shop");
+    host.provider_answers([Err(ProviderFailure::Unreachable), answer(200, &tokens(2))]);
+    host.wait(3_000);
+    assert_eq!(host.sweep(), report(&[("due", 1), ("failed", 1)]));
+    host.wait(29);
+    assert_eq!((host.sweep(), host.requests()), (report(&[]), 2));
+    host.wait(1);
+    assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("renewed", 1)]), 3));
+}
+
+/// What only a person can help is not due, nor what has no token yet, nor what cannot be renewed.
+#[test]
+fn what_cannot_be_renewed_is_not_due() {
+    let host = Host::new().with_code_flow("empty").with_service("never_read").with_code_flow("no_refresh");
+    host.provider_answers([answer(200, &json!({ "access_token": "canary-at-1", "expires_in": 3600 }))]);
+    assert_eq!(host.authorize("no_refresh", "canary-code-1").status, 200);
+    host.wait(86_400);
+    assert_eq!((host.sweep(), host.requests()), (report(&[]), 1));
+}
+
+/// New secrets end what was due.
+#[test]
+fn new_secrets_make_nothing_due() {
+    let host = Host::new().with_authorized("shop").with_code_flow("shop");
+    host.wait(3_600);
+    assert_eq!((host.sweep(), host.requests()), (report(&[]), 1));
+}
+
+/// D25: the route wants `sweep:exec`, and nothing that is in the body.
+#[test]
+fn the_sweep_wants_its_scope() {
+    let host = Host::new();
+    let narrow = host.caller(&["connection:read", "connection_token:read"]);
+    assert_eq!(host.call(&narrow, "POST", "/sweep", &Value::Null).status, 403);
+    let allowed = host.caller(&["sweep:exec"]);
+    assert_eq!(host.call(&allowed, "POST", "/sweep", &json!({ "x": 1 })).json(), report(&[]));
+}
