@@ -42,7 +42,7 @@ pub(super) fn json(request: &http::Request<Body>) -> Result<Value, ApiError> {
     }
     serde_json::from_slice(bytes).map_err(|error| {
         let before: usize = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1).map(<[u8]>::len).sum();
-        let offset = before + error.column().saturating_sub(1);
+        let offset = if error.is_eof() { bytes.len() } else { before + error.column().saturating_sub(1) };
         ApiError::unprocessable(&[Issue::new("json_invalid", vec!["body".into(), offset.into()], "JSON decode error")])
     })
 }

@@ -198,8 +198,8 @@ impl<P: ObjectPorts> Actor<P> {
         record.secrets = Some(self.seal("secrets", 0, &SecretText::new(text))?);
         (record.grant, record.pending, record.condition) = (None, None, Condition::default());
         record.profile.updated_at = self.ports.now();
-        self.revision.set(self.revision.get() + 1);
         self.store(record, &[Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition])?;
+        self.revision.set(self.revision.get() + 1);
         self.publish().await?;
         Ok(Reply::Done)
     }

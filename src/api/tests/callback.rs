@@ -6,6 +6,7 @@ use super::{
     Host,
     stage::{answer, callback, parameter, query, tokens},
 };
+use crate::protocol::{pkce::code_challenge, secret::SecretText};
 
 /// A return with a code and the state of `shop`.
 fn with_code(state: &str) -> String {
@@ -39,8 +40,8 @@ fn a_code_is_exchanged_and_the_page_is_plain() {
     ] {
         assert_eq!(parameter(sent, name), value);
     }
-    let verifier = crate::protocol::secret::SecretText::new(parameter(sent, "code_verifier"));
-    assert_eq!(crate::protocol::pkce::code_challenge(&verifier), query(&url, "code_challenge"));
+    let verifier = SecretText::new(parameter(sent, "code_verifier"));
+    assert_eq!(code_challenge(&verifier), query(&url, "code_challenge"));
     assert_eq!((host.live("shop"), host.requests()), ((200, "canary-at-1".to_owned()), 1));
     assert_eq!(host.view("shop")["authorized"], true);
 }
@@ -127,6 +128,20 @@ fn a_state_is_good_for_ten_minutes() {
     let late = host.callback(&with_code(&state));
     assert_eq!(late.detail(), (404, "No authentication request found for the given state.".into()));
     assert_eq!(host.requests(), 1);
+}
+
+/// K3, R8: what is stored of a state that nobody came back with is gone after the next sweep, and is swept once.
+#[test]
+fn an_expired_state_is_forgotten_by_the_sweep() {
+    let host = with_provider();
+    let digest = SecretText::new(host.state("shop")).digest();
+    for (wait, due, kept) in [(599, 0, true), (1, 1, false), (600, 0, false)] {
+        host.wait(wait);
+        assert_eq!(host.as_root("POST", "/sweep", &Value::Null).json()["due"], due, "{wait}");
+        let dump = host.memory.dump();
+        assert_eq!((dump.contains(digest.as_str()), dump.contains("code_verifier")), (kept, kept));
+    }
+    assert_eq!(host.requests(), 0);
 }
 
 /// K8: each parameter once, and either code or error; such a return does not use the state up.

@@ -151,7 +151,6 @@ fn items_that_storage_refused_are_reported_one_by_one() {
 
 /// Architecture 7: what storage refused has its cause in the log, also where the answer as a whole is a success.
 #[test]
-#[ignore = "fails: connection::save drops the PortError; the line says info and has no cause"]
 fn a_save_that_storage_refused_is_in_the_log() {
     let host = Host::new();
     host.memory.faults().break_records_after(0);

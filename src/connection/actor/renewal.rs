@@ -100,31 +100,14 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// One renewal: ask the provider, store the answer, then answer.
     async fn renew(&self) -> Result<LiveToken, Stop> {
-        let before = self.revision.get();
-        let renewal = renewal_of(&*self.existing()?)?;
-        // Retry the write, never the grant: an answer that could not be stored may hold the only good refresh token.
-        let answer = match self.unsaved.take() {
-            Some((own, answer)) if own == before => Ok(answer),
-            Some(_) | None => self.ask(renewal).await?,
-        };
-        let record = self.existing()?;
-        if self.revision.get() != before {
-            // Credentials were replaced meanwhile: what came back belongs to the old ones.
-            return match &record.grant {
-                Some(grant) if self.ports.now() < grant.expires_at => self.live_token(&record),
-                _ => Err(PortError("credentials were replaced during a renewal".to_owned()).into()),
-            };
-        }
-        let result = match answer {
-            Ok(answer) => self.keep(&answer, record.grant.as_ref()).inspect_err(|_| {
-                self.unsaved.replace(Some((before, answer)));
-            }),
-            Err(fault) => {
-                let condition = record.condition.after(fault.clone(), renewal, self.ports.now());
-                let needs_authorization = condition.needs_authorization;
-                let record = Record { condition, ..(*record).clone() };
-                self.store(record, &[Part::Condition])?;
-                Err(if needs_authorization { Refusal::NeedsAuthorization } else { Refusal::Provider(fault) }.into())
+        let revision = self.revision.get();
+        let unsaved = self.unsaved.take().filter(|(own, _)| *own == revision);
+        let stored_now = unsaved.map(|(_, answer)| self.settle(Ok(answer), revision)).transpose()?;
+        let result = match stored_now {
+            Some(token) if self.ports.now() < token.expires_at => Ok(token),
+            Some(_) | None => {
+                let answer = self.ask().await?;
+                self.settle(answer, revision)
             }
         };
         // Should this fail, the row stays due and the sweep repairs it.
@@ -132,9 +115,39 @@ impl<P: ObjectPorts> Actor<P> {
         result
     }
 
+    /// Stores what came of a renewal. Retry the write, never the grant: an answer that cannot be stored may hold the only
+    /// good refresh token, so it is kept for the next renewal.
+    fn settle(&self, answer: Result<TokenAnswer, Fault>, revision: u64) -> Result<LiveToken, Stop> {
+        self.unsaved.replace(answer.as_ref().ok().map(|answer| (revision, answer.clone())));
+        let record = self.existing()?;
+        if self.revision.get() != revision {
+            // Credentials were replaced meanwhile: what came back belongs to the old ones.
+            self.unsaved.take();
+            return match &record.grant {
+                Some(grant) if self.ports.now() < grant.expires_at => self.live_token(&record),
+                _ => Err(PortError("credentials were replaced during a renewal".to_owned()).into()),
+            };
+        }
+        match answer {
+            Ok(answer) => {
+                let token = self.keep(&answer, record.grant.as_ref())?;
+                self.unsaved.take();
+                Ok(token)
+            }
+            Err(fault) => {
+                let condition = record.condition.after(fault.clone(), renewal_of(&record)?, self.ports.now());
+                let needs_authorization = condition.needs_authorization;
+                let record = Record { condition, ..(*record).clone() };
+                self.store(record, &[Part::Condition])?;
+                Err(if needs_authorization { Refusal::NeedsAuthorization } else { Refusal::Provider(fault) }.into())
+            }
+        }
+    }
+
     /// Asks the provider for a new token.
-    async fn ask(&self, renewal: Renewal) -> Result<Result<TokenAnswer, Fault>, Stop> {
-        match self.renewal_request(&*self.existing()?, renewal) {
+    async fn ask(&self) -> Result<Result<TokenAnswer, Fault>, Stop> {
+        let record = self.existing()?;
+        match self.renewal_request(&record, renewal_of(&record)?) {
             Ok((definition, request)) => Ok(self.exchange(&definition, request).await),
             Err(Stop::Refused(_)) => Ok(Err(Fault::NotSendable)),
             Err(broken) => Err(broken),
