@@ -76,7 +76,7 @@ fn an_answer_for_replaced_secrets_is_not_stored() {
     let secrets =
         json!({ "client_id": "new", "client_secret": "canary-new", "redirect_uri": "https://postern.example/cb" });
     let answers = host.send_all(&[host.reading("shop"), root(&host, "PUT", "/secret", &secrets)]);
-    assert_eq!((answers[0].status, answers[1].status), (503, 200));
+    assert_eq!((answers[0].status, answers[1].status), (409, 200));
     host.run_behind();
     assert_eq!((host.live("shop").0, host.requests()), (409, 2));
     assert_eq!(host.view("shop")["authorized"], false);

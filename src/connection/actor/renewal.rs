@@ -125,6 +125,7 @@ impl<P: ObjectPorts> Actor<P> {
             self.unsaved.take();
             return match &record.grant {
                 Some(grant) if self.ports.now() < grant.expires_at => self.live_token(&record),
+                _ if renewal_of(&record)? == Renewal::Impossible => Err(Refusal::NeedsAuthorization.into()),
                 _ => Err(PortError("credentials were replaced during a renewal".to_owned()).into()),
             };
         }
