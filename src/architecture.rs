@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 /// For each top-level module, the others that it may name as `crate::…`.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("protocol", &[]),
+    ("recent", &[]),
     ("config", &["protocol"]),
     ("ports", &["protocol", "authorization_server", "connection"]),
-    ("authorization_server", &["protocol", "config", "ports", "memory"]),
+    ("authorization_server", &["protocol", "config", "ports", "recent", "memory"]),
     ("connection", &["protocol", "config", "ports", "memory"]),
-    ("api", &["protocol", "config", "ports", "authorization_server", "connection", "memory"]),
+    ("api", &["protocol", "config", "ports", "recent", "authorization_server", "connection", "memory"]),
     ("edge", &["protocol", "config", "ports", "authorization_server", "connection", "api"]),
     ("memory", &["protocol", "config", "ports", "authorization_server", "connection"]),
 ];

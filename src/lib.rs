@@ -12,6 +12,7 @@
 //! - [`protocol`]: the words of the RFCs as values. No I/O, no clock, knows nobody.
 //! - [`config`]: every setting, parsed and checked once.
 //! - [`ports`]: all that is needed from outside, on one page.
+//! - [`recent`]: a small, bounded memory.
 //! - [`api`]: our HTTP API over plain messages: route, guard, dispatch, render.
 //! - `edge`: the Cloudflare Workers runtime, for the wasm target only; the only code that names `worker`. It converts,
 //!   calls, stores and prints; nothing worth testing lives there.
@@ -34,3 +35,4 @@ mod edge;
 mod memory;
 pub mod ports;
 pub mod protocol;
+pub mod recent;

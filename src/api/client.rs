@@ -68,7 +68,7 @@ pub(super) async fn replace_scope<P: Ports>(context: &Context<'_, P>, client_id:
         Ok(scope) => scope,
         Err(error) => return Err(after_admission(context, &guarded, error).await),
     };
-    guarded.act(context, Action::ReplaceScope { client_id, scope }).await?;
+    guarded.act(context, Action::ReplaceScope(client_id, scope)).await?;
     Answer::json(OK, &Value::Null)
 }
 

@@ -162,8 +162,8 @@ impl ApiError {
             }
             RegistryReply::NoSuchClient => Self::new(StatusCode::NOT_FOUND, "Client not found."),
             RegistryReply::NotAuthenticated => Self::from(AuthenticationProblem::None),
-            other @ (RegistryReply::Authenticated { .. } | RegistryReply::Done | RegistryReply::Scope(_)) => {
-                PortError(format!("unexpected reply of the registry: {other:?}")).into()
+            RegistryReply::Authenticated { .. } | RegistryReply::Done | RegistryReply::Scope(_) => {
+                PortError("unexpected reply of the registry".to_owned()).into()
             }
         }
     }

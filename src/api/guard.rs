@@ -3,7 +3,7 @@
 //! Decides: 400, 401 or 403 for a presented bearer token, by what the token itself says. Leaves to others: whether its
 //! client still holds the scope (the registry, in the same object request as the command).
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
 use sha2::{Digest, Sha256};
 
@@ -17,10 +17,8 @@ use crate::{
         secret::SecretText,
         time::{Seconds, UnixSeconds},
     },
+    recent::Recent,
 };
-
-/// Most verified tokens that an isolate remembers: about 1 MB of callers with a few scopes each.
-const REMEMBERED_TOKENS: usize = 1_000;
 
 /// A token whose signature was good.
 #[derive(Debug, Clone)]
@@ -35,21 +33,17 @@ struct VerifiedToken {
 
 /// The tokens that this isolate has verified, by SHA-256 of their text: a signature is checked once (100 µs).
 #[derive(Debug, Default)]
-pub struct VerifiedTokens(RefCell<BTreeMap<[u8; 32], VerifiedToken>>);
+pub struct VerifiedTokens(RefCell<Recent<[u8; 32], VerifiedToken>>);
 
 impl VerifiedTokens {
     /// A remembered token that has not expired.
     fn find(&self, digest: &[u8; 32], now: UnixSeconds) -> Option<VerifiedToken> {
-        self.0.borrow().get(digest).filter(|token| now < token.expires_at).cloned()
+        self.0.borrow().find(digest).filter(|token| now < token.expires_at).cloned()
     }
 
-    /// Remembers a token; when full, forgets all (they are only slower the next time).
+    /// Remembers a token.
     fn remember(&self, digest: [u8; 32], token: VerifiedToken) {
-        let mut tokens = self.0.borrow_mut();
-        if tokens.len() >= REMEMBERED_TOKENS && !tokens.contains_key(&digest) {
-            tokens.clear();
-        }
-        tokens.insert(digest, token);
+        self.0.borrow_mut().remember(digest, token);
     }
 }
 

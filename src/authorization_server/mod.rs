@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod client;
 pub mod client_authentication;
+pub mod client_cache;
 pub mod client_credentials;
 pub mod registry;
 pub mod scope_registry;

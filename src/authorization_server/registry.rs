@@ -59,13 +59,8 @@ pub enum Action {
     Delete(String),
     /// Read the scopes of the client of this id.
     ReadScope(String),
-    /// Replace the scopes of a client.
-    ReplaceScope {
-        /// Which one.
-        client_id: String,
-        /// The new scopes.
-        scope: Scope,
-    },
+    /// Replace the scopes of the client of this id.
+    ReplaceScope(String, Scope),
 }
 
 /// What the registry answers.
@@ -160,7 +155,7 @@ fn act<Store: ClientStore>(store: &Store, power: &Scope, action: Action) -> Resu
         Action::ReadScope(client_id) => {
             Ok(store.find(&client_id)?.map_or(RegistryReply::NoSuchClient, |client| RegistryReply::Scope(client.scope)))
         }
-        Action::ReplaceScope { client_id, scope } => with_manageable(store, power, &client_id, |mut client| {
+        Action::ReplaceScope(client_id, scope) => with_manageable(store, power, &client_id, |mut client| {
             let missing = scope.without(power);
             if !missing.is_empty() {
                 return Ok(RegistryReply::CannotAssign(missing));
@@ -254,7 +249,7 @@ mod tests {
     #[test]
     fn widening_a_client_beyond_the_caller_is_refused() {
         let store = store();
-        let action = Action::ReplaceScope { client_id: "weak".to_owned(), scope: scope("a b") };
+        let action = Action::ReplaceScope("weak".to_owned(), scope("a b"));
         assert_eq!(act_as_weak(&store, "client:update", action), RegistryReply::CannotAssign(scope("b")));
     }
 
@@ -276,7 +271,7 @@ mod tests {
         let missing = scope("b");
         let delete = act_as_weak(&store, "client:delete", Action::Delete(strong()));
         assert_eq!(delete, RegistryReply::CannotManage(missing.clone()));
-        let narrow = Action::ReplaceScope { client_id: strong(), scope: scope("a") };
+        let narrow = Action::ReplaceScope(strong(), scope("a"));
         assert_eq!(act_as_weak(&store, "client:update", narrow), RegistryReply::CannotManage(missing));
         assert_eq!(store.find("strong").unwrap().unwrap().scope, scope("a b"));
     }

@@ -94,13 +94,8 @@ pub enum DirectoryRequest {
     Remove(ConnectionKey),
     /// See [`crate::ports::Listing::page`].
     Page(PageQuery),
-    /// See [`crate::ports::Listing::due`].
-    Due {
-        /// The sweep's now.
-        now: UnixSeconds,
-        /// At most so many.
-        limit: u32,
-    },
+    /// See [`crate::ports::Listing::due`]: the sweep's now, and at most so many.
+    Due(UnixSeconds, u32),
 }
 
 /// What the directory object answers.

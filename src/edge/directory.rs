@@ -43,7 +43,7 @@ impl DurableObject for Directory {
             DirectoryRequest::Put(row) => self.put(&row).map(|()| DirectoryReply::Done),
             DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Removed),
             DirectoryRequest::Page(query) => self.page(query).map(DirectoryReply::Page),
-            DirectoryRequest::Due { now, limit } => self.due(now, limit).map(DirectoryReply::Due),
+            DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
         };
         hop::write(&reply.map_err(|error| PortError(format!("directory storage: {error}"))))
     }

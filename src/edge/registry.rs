@@ -7,7 +7,7 @@ use super::{
     sql::{Row, rows},
 };
 use crate::{
-    authorization_server::{client::Client, registry},
+    authorization_server::{client::Client, client_cache::ClientCache, registry},
     ports::{ClientStore, PortError},
 };
 
@@ -19,7 +19,7 @@ const TABLE: &str =
 #[durable_object(fetch)]
 pub struct Registry {
     /// Its storage.
-    clients: SqlClients,
+    clients: ClientCache<SqlClients>,
 }
 
 impl DurableObject for Registry {
@@ -27,7 +27,7 @@ impl DurableObject for Registry {
         let sql = state.storage().sql();
         // A failure shows up again, with its cause, in the first statement that misses the table.
         let _ = sql.exec(TABLE, None);
-        Self { clients: SqlClients { sql } }
+        Self { clients: ClientCache::new(SqlClients { sql }) }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
