@@ -129,7 +129,7 @@ impl Guarded {
     }
 
     /// As [`Guarded::admit`], but an admission that is at most `lag` old is good enough: for token reads, where a second
-    /// hop would halve the rate.
+    /// hop would halve the rate. For that one route only, since an admission is remembered without its scope.
     ///
     /// # Errors
     /// As [`Guarded::act`].
