@@ -217,13 +217,15 @@ fn a_body_that_is_too_large_is_refused_with_and_without_a_length() {
         let body = " ".repeat(limit);
         let fits = postern.request(method, &path).bearer(&root).body(content_type, body.clone()).send();
         assert!((400..500).contains(&fits.status) && fits.status != 413, "{path}: {}", fits.status);
-        let told = postern.request(method, &path).bearer(&root).body(content_type, body.clone() + " ").send();
-        assert_eq!((told.status, told.json()["detail"].is_string()), (413, true), "{path}");
+        // Refused before it is read whole: a client that only writes may see the connection end, so both are read raw.
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {root}\r\n\
-             Content-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+             Content-Type: {content_type}\r\n"
         );
-        let untold = raw(&postern, &format!("{head}{:x}\r\n{body} \r\n0\r\n\r\n", limit + 1));
+        let told = raw(&postern, &format!("{head}Content-Length: {}\r\n\r\n{body} ", limit + 1));
+        assert!(told.starts_with("HTTP/1.1 413 ") && told.contains("\"detail\":\""), "{path}: {told}");
+        let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body} \r\n0\r\n\r\n", limit + 1);
+        let untold = raw(&postern, &chunked);
         assert!(untold.starts_with("HTTP/1.1 413 "), "{path}: {untold}");
     }
     drop(reader(&postern, &root));
