@@ -19,14 +19,17 @@ use crate::{
     connection::{
         actor::Actor,
         command::{Command, Reply},
-        directory::{Page, PageQuery, Row},
+        directory::Row,
         key::ConnectionKey,
     },
     ports::{
         Background, ClientStore, Clients, Clock, ConnectionActors, Directory, Listing, PortError, ProviderFailure,
         ProviderHttp, ProviderRequest, ProviderResponse, RecordStore,
     },
-    protocol::time::{Seconds, UnixSeconds},
+    protocol::{
+        page::{Page, PageQuery},
+        time::{Seconds, UnixSeconds},
+    },
 };
 
 /// Clients in a map.

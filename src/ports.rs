@@ -15,10 +15,14 @@ use crate::{
     },
     connection::{
         command::{Command, Reply},
-        directory::{Page, PageQuery, Row},
+        directory::Row,
         key::ConnectionKey,
     },
-    protocol::{secret::SecretText, time::UnixSeconds},
+    protocol::{
+        page::{Page, PageQuery},
+        secret::SecretText,
+        time::UnixSeconds,
+    },
 };
 
 /// A part of the service that did not answer, or answered nonsense: 503 to the caller, the cause to the log.

@@ -7,11 +7,10 @@ use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded,
 use crate::{
     connection::{
         command::{Command, LiveToken, Refusal, Reply},
-        directory::PageQuery,
         key::ConnectionKey,
         record::{Access, ProfileInput},
     },
-    protocol::{form::Form, validation::Issue},
+    protocol::validation::Issue,
 };
 
 /// Most connections in one `PATCH` (contract section 5.2).
@@ -23,16 +22,8 @@ const BULK_LIMIT: usize = 50;
 /// 422 for a page or size out of bounds.
 pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     Guarded::new(context)?.admit(context).await?;
-    let form = Form::parse(context.request.uri().query().unwrap_or_default().as_bytes())?;
-    let query = PageQuery::read(form.parameter("page")?, form.parameter("size")?);
-    let query = query.map_err(|issues| ApiError::unprocessable(&issues))?;
-    let page = context.ports.page(query).await?;
-    let pages = page.total.div_ceil(query.size);
-    let (page_number, size) = (query.page, query.size);
-    Answer::json(
-        OK,
-        &json!({ "items": page.items, "total": page.total, "page": page_number, "size": size, "pages": pages }),
-    )
+    let query = input::page_query(context.request)?;
+    Answer::json(OK, &context.ports.page(query).await?.answer(query))
 }
 
 /// `PATCH /connection`: creates or changes up to 50; what fails does not stop the rest.

@@ -6,7 +6,11 @@ use serde_json::Value;
 use super::{Body, error::ApiError};
 use crate::{
     connection::yaml,
-    protocol::validation::{Issue, Step},
+    protocol::{
+        form::Form,
+        page::PageQuery,
+        validation::{Issue, Step},
+    },
 };
 
 /// The bytes of the body.
@@ -63,4 +67,14 @@ pub(super) fn document(request: &http::Request<Body>) -> Result<Value, ApiError>
         let loc = vec!["body".into(), problem.line.into(), problem.column.into()];
         invalid(loc, format!("YAML decode error: {}", problem.problem))
     })
+}
+
+/// `page` and `size` of the query.
+///
+/// # Errors
+/// 422 out of bounds, 400 when one comes twice.
+pub(super) fn page_query(request: &http::Request<Body>) -> Result<PageQuery, ApiError> {
+    let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
+    let query = PageQuery::read(form.parameter("page")?, form.parameter("size")?);
+    query.map_err(|issues| ApiError::unprocessable(&issues))
 }

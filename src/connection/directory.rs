@@ -7,13 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::key::ConnectionKey;
-use crate::protocol::{time::UnixSeconds, validation::Issue};
-
-/// Largest page (contract section 1.4).
-const PAGE_SIZE_LIMIT: u32 = 100;
-
-/// Page size when none is asked for.
-const PAGE_SIZE: u32 = 50;
+use crate::protocol::{
+    page::{Page, PageQuery},
+    time::UnixSeconds,
+};
 
 /// What the directory knows of one connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,63 +23,6 @@ pub struct Row {
     pub view: Value,
     /// When the sweep must look at it.
     pub due: Option<UnixSeconds>,
-}
-
-/// Which page is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageQuery {
-    /// From 1.
-    pub page: u32,
-    /// Rows on a page.
-    pub size: u32,
-}
-
-impl PageQuery {
-    /// Reads `page` and `size`.
-    ///
-    /// # Errors
-    /// 422: no whole number, or out of bounds.
-    pub fn read(page: Option<&str>, size: Option<&str>) -> Result<Self, Vec<Issue>> {
-        let mut issues = Vec::new();
-        let mut number = |name: &str, text: Option<&str>, default: u32, most: u32| match text.map(str::parse::<u32>) {
-            None => default,
-            Some(Ok(number)) if (1..=most).contains(&number) => number,
-            Some(Ok(0)) => {
-                let msg = "Input should be greater than or equal to 1";
-                issues.push(Issue::new("greater_than_equal", vec!["query".into(), name.into()], msg));
-                default
-            }
-            Some(Ok(_)) => {
-                let msg = format!("Input should be less than or equal to {most}");
-                issues.push(Issue::new("less_than_equal", vec!["query".into(), name.into()], msg));
-                default
-            }
-            Some(Err(_)) => {
-                let msg = "Input should be a valid integer, unable to parse string as an integer";
-                issues.push(Issue::new("int_parsing", vec!["query".into(), name.into()], msg));
-                default
-            }
-        };
-        // The last page of a directory with ten million connections at one row a page.
-        let page = number("page", page, 1, 10_000_000);
-        let size = number("size", size, PAGE_SIZE, PAGE_SIZE_LIMIT);
-        if issues.is_empty() { Ok(Self { page, size }) } else { Err(issues) }
-    }
-
-    /// Rows before this page.
-    #[must_use]
-    pub const fn offset(self) -> u32 {
-        (self.page - 1).saturating_mul(self.size)
-    }
-}
-
-/// One page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Page {
-    /// The views of its rows.
-    pub items: Vec<Value>,
-    /// Rows in all.
-    pub total: u32,
 }
 
 /// What the directory object is asked.
@@ -109,23 +49,4 @@ pub enum DirectoryReply {
     Page(Page),
     /// Who is due.
     Due(Vec<ConnectionKey>),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn page_and_size_have_the_bounds_of_fides() {
-        assert_eq!(PageQuery::read(None, None), Ok(PageQuery { page: 1, size: 50 }));
-        assert_eq!(PageQuery::read(Some("3"), Some("100")).unwrap().offset(), 200);
-        for (page, size, kind) in [
-            (Some("0"), None, "greater_than_equal"),
-            (None, Some("101"), "less_than_equal"),
-            (Some("x"), None, "int_parsing"),
-            (Some("-1"), None, "int_parsing"),
-        ] {
-            assert_eq!(PageQuery::read(page, size).unwrap_err()[0].kind, kind);
-        }
-    }
 }

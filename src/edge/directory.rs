@@ -9,11 +9,14 @@ use super::{
 };
 use crate::{
     connection::{
-        directory::{self, DirectoryReply, DirectoryRequest, Page, PageQuery},
+        directory::{self, DirectoryReply, DirectoryRequest},
         key::ConnectionKey,
     },
     ports::PortError,
-    protocol::time::UnixSeconds,
+    protocol::{
+        page::{Page, PageQuery},
+        time::UnixSeconds,
+    },
 };
 
 /// The table and its index. A row that nobody must look at is not in the index.

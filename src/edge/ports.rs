@@ -7,11 +7,14 @@ use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     connection::{
         command::{Addressed, Command, Reply},
-        directory::{DirectoryReply, DirectoryRequest, Page, PageQuery, Row},
+        directory::{DirectoryReply, DirectoryRequest, Row},
         key::ConnectionKey,
     },
     ports::{Clients, Clock, ConnectionActors, Listing, PortError},
-    protocol::time::UnixSeconds,
+    protocol::{
+        page::{Page, PageQuery},
+        time::UnixSeconds,
+    },
 };
 
 /// The outside of a request.

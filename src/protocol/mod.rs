@@ -3,6 +3,7 @@
 pub mod authorization_header;
 pub mod error_code;
 pub mod form;
+pub mod page;
 pub mod pkce;
 pub mod scope;
 pub mod secret;
