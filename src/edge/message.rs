@@ -2,12 +2,16 @@
 
 use futures_util::StreamExt;
 use http::HeaderValue;
+use js_sys::Reflect;
 use worker::{ByteStream, Error, Headers, Method, Request, Response, Result, wasm_bindgen::JsValue};
 
-use crate::api::{Body, route::body_limit};
+use crate::{
+    api::{Body, route::body_limit},
+    protocol::address::ClientAddress,
+};
 
 /// The request headers that the API reads; copying all of them costs more than the rest of a small request.
-const READ_HEADERS: [&str; 3] = ["authorization", "content-type", "x-request-id"];
+const READ_HEADERS: [&str; 5] = ["authorization", "content-type", "if-match", "origin", "x-request-id"];
 
 /// Reads a request, its body up to the limit of its route.
 pub(super) async fn read(mut request: Request) -> Result<http::Request<Body>> {
@@ -21,6 +25,9 @@ pub(super) async fn read(mut request: Request) -> Result<http::Request<Body>> {
         if let Some(value) = request.headers().get(name)? {
             builder = builder.header(name, HeaderValue::from_bytes(&latin1(&value)).map_err(into_error)?);
         }
+    }
+    if let Some(address) = address(&request)? {
+        builder = builder.extension(address);
     }
     let body = match request.method() {
         Method::Get | Method::Head => Body::Complete(Vec::new()),
@@ -39,6 +46,14 @@ pub(super) fn write(response: http::Response<Vec<u8>>) -> Result<Response> {
     let body = response.into_body();
     let answer = if body.is_empty() { Response::empty()? } else { Response::from_bytes(body)? };
     Ok(answer.with_status(status).with_headers(headers))
+}
+
+/// The address of the request's sender.
+fn address(request: &Request) -> Result<Option<ClientAddress>> {
+    // By reflection: `worker::Cf` knows no `clientIp`.
+    let platform = Reflect::get(request.inner(), &"cf".into()).and_then(|cf| Reflect::get(&cf, &"clientIp".into()));
+    let platform = platform.ok().and_then(|address| address.as_string());
+    Ok(ClientAddress::decide(platform.as_deref(), request.headers().get("cf-connecting-ip")?.as_deref()))
 }
 
 /// The request's body.

@@ -1,5 +1,6 @@
 //! The words of the RFCs as values: no I/O, no clock, knows nobody.
 
+pub mod address;
 pub mod authorization_header;
 pub mod error_code;
 pub mod form;
