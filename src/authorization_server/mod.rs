@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod client;
+pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_cache;
 pub mod client_credentials;

@@ -1,9 +1,11 @@
 //! The words of the RFCs as values: no I/O, no clock, knows nobody.
 
 pub mod address;
+pub mod assertion;
 pub mod authorization_header;
 pub mod error_code;
 pub mod form;
+pub mod jwk;
 pub mod page;
 pub mod pkce;
 pub mod scope;

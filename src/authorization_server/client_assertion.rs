@@ -1,0 +1,268 @@
+//! The client assertion (RFC 7523 §3) as a decision: which registered keys may verify it, and whether what it says
+//! authenticates its client here and now.
+//!
+//! Decides: key, issuer, audience, times, id. Leaves to others: the verifying of the signature (`ports::Signatures`), and
+//! that an id is used only once (the registry, which alone sees every use).
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::protocol::{
+    assertion::{Assertion, Unreadable},
+    jwk::{Jwk, JwkSet},
+    time::{Seconds, UnixSeconds},
+};
+
+/// How far the client's clock may differ from ours (checklist J9, J10).
+const CLOCK_SKEW: Seconds = Seconds(60);
+
+/// How long an assertion may live from now on (RFC 7523 §3: an unreasonably far `exp` may be rejected).
+const LONGEST_LIFE: Seconds = Seconds(600);
+
+/// Longest `jti`, in bytes.
+const TOKEN_ID_LIMIT: usize = 256;
+
+/// Why an assertion authenticates nobody: for the log. To the caller each is the same 401 `invalid_client`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not even the form.
+    #[error("the client assertion cannot be read")]
+    Unreadable,
+    /// The client has no such key, or only ones of another algorithm.
+    #[error("the client has no key for its assertion")]
+    NoKey,
+    /// No candidate verifies it.
+    #[error("the signature of the client assertion is wrong")]
+    Signature,
+    /// Somebody else issued it.
+    #[error("issuer and subject of the client assertion differ")]
+    Issuer,
+    /// It is meant for others.
+    #[error("the client assertion is not for this service")]
+    Audience,
+    /// `exp` has passed.
+    #[error("the client assertion has expired")]
+    Expired,
+    /// `exp` is too far ahead.
+    #[error("the client assertion lives too long")]
+    LivesTooLong,
+    /// `iat` or `nbf` is ahead.
+    #[error("the client assertion is not valid yet")]
+    NotYet,
+    /// `jti` is empty, too long, or has other characters.
+    #[error("the id of the client assertion is unfit")]
+    TokenId,
+    /// `jti` was used before.
+    #[error("the client assertion was used before")]
+    Replayed,
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(_: Unreadable) -> Self {
+        Self::Unreadable
+    }
+}
+
+/// What must be done once more before the client is authentic: mark its assertion as used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SingleUse {
+    /// Who is authentic then.
+    pub client_id: String,
+    /// Digest of client and `jti`, in base64url: of two uses with the same one, only the first counts. Not of the text:
+    /// one ECDSA signature makes two valid texts (checklist J15).
+    pub replay_key: String,
+    /// Until then the mark has to stay: no assertion with this `jti` is good any more (checklist J23).
+    pub marker_until: UnixSeconds,
+}
+
+/// The keys that may have signed: those of the header's algorithm, and of these the one that the header names, if it
+/// names one. The algorithm is the key's: a header cannot choose another for it (RFC 8725 §3.1).
+///
+/// # Errors
+/// [`Refusal::NoKey`].
+pub fn candidates<'k>(assertion: &Assertion, keys: &'k JwkSet) -> Result<Vec<&'k Jwk>, Refusal> {
+    let may = |key: &&Jwk| {
+        key.algorithm() == assertion.algorithm() && assertion.key_id().is_none_or(|key_id| key.name() == key_id)
+    };
+    let candidates: Vec<&Jwk> = keys.keys().filter(may).collect();
+    if candidates.is_empty() { Err(Refusal::NoKey) } else { Ok(candidates) }
+}
+
+/// Judges what an assertion says. `audiences` are the names of this service that a client may use: its issuer, and the
+/// URL of its token endpoint (RFC 7523 §3, item 3).
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn judge(assertion: &Assertion, audiences: &[&str], now: UnixSeconds) -> Result<SingleUse, Refusal> {
+    let claims = assertion.claims();
+    if claims.iss != claims.sub {
+        return Err(Refusal::Issuer);
+    }
+    if !audiences.iter().any(|audience| claims.aud.contains(audience)) {
+        return Err(Refusal::Audience);
+    }
+    let dead_from = claims.exp.0.plus(CLOCK_SKEW);
+    if dead_from <= now {
+        return Err(Refusal::Expired);
+    }
+    if claims.exp.0 > now.plus(LONGEST_LIFE) {
+        return Err(Refusal::LivesTooLong);
+    }
+    if [claims.iat, claims.nbf].into_iter().flatten().any(|from| from.0 > now.plus(CLOCK_SKEW)) {
+        return Err(Refusal::NotYet);
+    }
+    let jti = &claims.jti;
+    if !(1..=TOKEN_ID_LIMIT).contains(&jti.len()) || !jti.bytes().all(|byte| matches!(byte, 0x20..=0x7E)) {
+        return Err(Refusal::TokenId);
+    }
+    // The separator is no character of a `jti`: two pairs never give the same text.
+    let replay_key = Sha256::digest(format!("{}\0{jti}", claims.sub));
+    let replay_key = URL_SAFE_NO_PAD.encode(replay_key);
+    Ok(SingleUse { client_id: claims.sub.clone(), replay_key, marker_until: dead_from })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::protocol::{
+        assertion::tests::{HEADER, text},
+        jwk::tests::{ED25519, P256, set},
+    };
+
+    /// The instant at which the tests judge.
+    const NOW: u64 = 1_700_000_000;
+
+    /// What the service is called.
+    const AUDIENCES: [&str; 2] = ["https://postern.example", "https://postern.example/api/v1/oauth/token"];
+
+    /// An assertion with some claims changed.
+    fn assertion(changes: &Value) -> Assertion {
+        let mut claims = json!({ "iss": "c1", "sub": "c1", "aud": AUDIENCES[0], "exp": NOW + 60, "jti": "j1" });
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        Assertion::read(&text(HEADER, &claims.to_string(), &[7; 64])).unwrap()
+    }
+
+    /// What becomes of an assertion with some claims changed.
+    fn judged(changes: &Value) -> Result<SingleUse, Refusal> {
+        judge(&assertion(changes), &AUDIENCES, UnixSeconds(NOW))
+    }
+
+    /// Why an assertion with some claims changed is refused.
+    fn refused(changes: &Value) -> Option<Refusal> {
+        judged(changes).err()
+    }
+
+    /// J21: issuer is the client itself; an assertion that another client signed for it is not.
+    #[test]
+    fn only_the_client_itself_speaks_for_it() {
+        assert_eq!(judged(&json!({})).unwrap().client_id, "c1");
+        for iss in ["c2", "C1", "c1 ", ""] {
+            assert_eq!(refused(&json!({ "iss": iss })), Some(Refusal::Issuer), "{iss}");
+        }
+    }
+
+    /// J11, J21: exactly one of our names must be meant.
+    #[test]
+    fn an_assertion_for_others_is_refused() {
+        for aud in [json!(AUDIENCES[1]), json!(["https://other.example", AUDIENCES[0]])] {
+            assert_eq!(refused(&json!({ "aud": aud })), None, "{aud}");
+        }
+        for aud in [
+            json!("https://postern.example/"),
+            json!("https://POSTERN.example"),
+            json!("https://postern.example/api/v1/oauth/introspect"),
+            json!("https://postern.example.org"),
+            json!("https://postern"),
+            json!(""),
+            json!([]),
+            json!(["https://other.example"]),
+        ] {
+            assert_eq!(refused(&json!({ "aud": aud })), Some(Refusal::Audience), "{aud}");
+        }
+    }
+
+    /// J9, J21: expired, or good for longer than ten minutes.
+    #[test]
+    fn an_assertion_is_short_lived() {
+        for (exp, reason) in [
+            (0, Some(Refusal::Expired)),
+            (NOW - 60, Some(Refusal::Expired)),
+            (NOW - 59, None),
+            (NOW, None),
+            (NOW + 600, None),
+            (NOW + 601, Some(Refusal::LivesTooLong)),
+            ((1 << 53) - 1, Some(Refusal::LivesTooLong)),
+        ] {
+            assert_eq!(refused(&json!({ "exp": exp })), reason, "{exp}");
+        }
+    }
+
+    /// J10: from the future, beyond the skew of clocks.
+    #[test]
+    fn an_assertion_from_the_future_is_refused() {
+        for claim in ["iat", "nbf"] {
+            assert_eq!(refused(&json!({ claim: NOW + 60 })), None, "{claim}");
+            assert_eq!(refused(&json!({ claim: NOW + 61 })), Some(Refusal::NotYet), "{claim}");
+            assert_eq!(refused(&json!({ claim: 0 })), None, "{claim}");
+        }
+    }
+
+    /// J21: an id of bounded length that every store takes.
+    #[test]
+    fn an_unfit_id_is_refused() {
+        for jti in ["", &"j".repeat(257), "a\u{0}b", "a\nb", "é", "\u{7f}"] {
+            assert_eq!(refused(&json!({ "jti": jti })), Some(Refusal::TokenId), "{jti:?}");
+        }
+        assert_eq!(refused(&json!({ "jti": "j".repeat(256) })), None);
+    }
+
+    /// J15, J23: the mark is of client and id, whatever else the text says, and stays as long as the assertion is good.
+    #[test]
+    fn the_mark_is_of_client_and_id_and_outlives_the_assertion() {
+        let first = judged(&json!({})).unwrap();
+        assert_eq!((first.marker_until, first.replay_key.len()), (UnixSeconds(NOW + 120), 43));
+        let last_good = UnixSeconds(first.marker_until.0 - 1);
+        assert!(judge(&assertion(&json!({})), &AUDIENCES, last_good).is_ok());
+        assert_eq!(judge(&assertion(&json!({})), &AUDIENCES, first.marker_until), Err(Refusal::Expired));
+        let again = judged(&json!({ "exp": NOW + 90, "iat": NOW })).unwrap();
+        assert_eq!(again.replay_key, first.replay_key);
+        let other_client = json!({ "iss": "c", "sub": "c", "jti": "1j1" });
+        for changes in [json!({ "jti": "j2" }), json!({ "iss": "c2", "sub": "c2" }), other_client] {
+            assert_ne!(judged(&changes).unwrap().replay_key, first.replay_key, "{changes}");
+        }
+    }
+
+    /// Names of the candidates for a header.
+    fn named(header: &str, keys: &JwkSet) -> Vec<String> {
+        let claims = r#"{"iss":"c","sub":"c","aud":"a","exp":1,"jti":"j"}"#;
+        let assertion = Assertion::read(&text(header, claims, &[7; 64])).unwrap();
+        candidates(&assertion, keys).unwrap_or_default().into_iter().map(Jwk::name).collect()
+    }
+
+    /// J2, J3, J21: the key decides on the algorithm; J4: the header's `kid` is compared with those of the client only.
+    #[test]
+    fn candidates_are_the_keys_of_the_algorithm_and_name() {
+        let named_key = P256.replace('{', r#"{"kid":"mine","#);
+        let second = ed25519_dalek::SigningKey::from_bytes(&[1; 32]).verifying_key();
+        let second = Jwk::ed25519(second.as_bytes());
+        let keys = set(&[ED25519, &named_key, &second.to_json().to_string()]);
+        let (first, second) = ("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", second.name());
+        for (header, expected) in [
+            (r#"{"alg":"EdDSA"}"#.to_owned(), vec![first, &second]),
+            (r#"{"alg":"ES256"}"#.to_owned(), vec!["mine"]),
+            (r#"{"alg":"ES256","kid":"mine"}"#.to_owned(), vec!["mine"]),
+            (format!(r#"{{"alg":"EdDSA","kid":"{first}"}}"#), vec![first]),
+            (format!(r#"{{"alg":"EdDSA","kid":"{second}"}}"#), vec![&*second]),
+            (format!(r#"{{"alg":"ES256","kid":"{first}"}}"#), vec![]),
+            (r#"{"alg":"EdDSA","kid":"mine"}"#.to_owned(), vec![]),
+            (r#"{"alg":"ES256","kid":"Mine"}"#.to_owned(), vec![]),
+            (r#"{"alg":"ES256","kid":""}"#.to_owned(), vec![]),
+            (r#"{"alg":"ES256","kid":"../../x"}"#.to_owned(), vec![]),
+        ] {
+            assert_eq!(named(&header, &keys), expected, "{header}");
+        }
+        assert_eq!(named(r#"{"alg":"ES256"}"#, &set(&[ED25519])), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,423 @@
+//! The client assertion (RFC 7521 §4.2, RFC 7523 §2.2): a JWT that a client signs to authenticate, as a document.
+//!
+//! Decides: which texts can be one at all, before any cryptography: three canonical base64url parts, known header members
+//! only, claims of the right types. Leaves to others: whose keys verify it, and whether what it says is good.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Number, Value};
+
+use super::{jwk::Algorithm, secret::SecretText, time::UnixSeconds};
+
+/// The only `client_assertion_type` (RFC 7523 §2.2).
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Longest assertion that is decoded. With a signature of 64 bytes, honest ones have some hundred.
+pub const ASSERTION_LIMIT: usize = 8 * 1024;
+
+/// Bytes of a signature of either algorithm (RFC 8032 §5.1.6, RFC 7518 §3.4).
+const SIGNATURE_LENGTH: usize = 64;
+
+/// Instants below this survive a JavaScript number (2^53).
+const INSTANT_LIMIT: u64 = 1 << 53;
+
+/// The text is no client assertion. Why is nobody's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a client assertion")]
+pub struct Unreadable;
+
+/// The JOSE header; anything else in it (`crit`, `jku`, `jwk`, `x5u`, `zip`, …) makes the assertion unreadable.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    /// One of [`Algorithm`].
+    alg: String,
+    /// `JWT` or `client-authentication+jwt`.
+    #[serde(default, deserialize_with = "present")]
+    typ: Option<String>,
+    /// Names the key.
+    #[serde(default, deserialize_with = "present")]
+    kid: Option<String>,
+}
+
+/// The claims (RFC 7523 §3). Others are ignored; a second one of the same name is not.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct AssertionClaims {
+    /// Issuer: the client.
+    pub iss: String,
+    /// Subject: the client.
+    pub sub: String,
+    /// Audience: whom the client means to talk to; one or several.
+    pub aud: Audience,
+    /// Expires at.
+    pub exp: NumericDate,
+    /// Unique id. RFC 7523 §3 leaves it open; without one nothing can be used only once.
+    pub jti: String,
+    /// Issued at.
+    #[serde(default, deserialize_with = "present")]
+    pub iat: Option<NumericDate>,
+    /// Not before.
+    #[serde(default, deserialize_with = "present")]
+    pub nbf: Option<NumericDate>,
+}
+
+/// `aud`: a string, or an array of strings (RFC 7519 §4.1.3). Their number is bounded by [`ASSERTION_LIMIT`].
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct Audience(Vec<String>);
+
+impl Audience {
+    /// Whether this exact text is among them (RFC 3986 §6.2.1, as RFC 7523 §3 asks).
+    #[must_use]
+    pub fn contains(&self, wanted: &str) -> bool {
+        self.0.iter().any(|audience| audience == wanted)
+    }
+}
+
+impl TryFrom<Value> for Audience {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        let text = |value| if let Value::String(text) = value { Some(text) } else { None };
+        let audiences = match value {
+            Value::Array(values) => values.into_iter().map(text).collect(),
+            one => text(one).map(|text| vec![text]),
+        };
+        audiences.map(Self).ok_or("an audience is a text, or a list of texts")
+    }
+}
+
+/// An instant as JWTs write it: a number of seconds, a fraction is allowed (RFC 7519 §2) and dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Number")]
+pub struct NumericDate(pub UnixSeconds);
+
+impl TryFrom<Number> for NumericDate {
+    type Error = &'static str;
+
+    fn try_from(number: Number) -> Result<Self, Self::Error> {
+        /// The whole seconds of a fraction between 0 and 2^53.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "the bounds are exact in both types, and truncation is what is wanted"
+        )]
+        fn whole(seconds: f64) -> Option<u64> {
+            (0.0..INSTANT_LIMIT as f64).contains(&seconds).then_some(seconds as u64)
+        }
+        let seconds = number.as_u64().or_else(|| number.as_f64().and_then(whole));
+        let seconds = seconds.filter(|seconds| *seconds < INSTANT_LIMIT);
+        seconds.map(|seconds| Self(UnixSeconds(seconds))).ok_or("an instant is a number from 0 to 2^53")
+    }
+}
+
+/// A client assertion that was read but not trusted. Until it expires it authenticates its client: no part of it is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// The whole text.
+    text: SecretText,
+    /// `alg`.
+    algorithm: Algorithm,
+    /// `kid`.
+    key_id: Option<String>,
+    /// What it says.
+    claims: AssertionClaims,
+    /// The third part.
+    signature: [u8; SIGNATURE_LENGTH],
+}
+
+impl Assertion {
+    /// Reads the `client_assertion` parameter (RFC 7521 §4.2).
+    ///
+    /// # Errors
+    /// 401 `invalid_client`, whatever is wrong.
+    pub fn read(text: &str) -> Result<Self, Unreadable> {
+        if text.len() > ASSERTION_LIMIT {
+            return Err(Unreadable);
+        }
+        let mut parts = text.split('.');
+        let (Some(header), Some(claims), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Unreadable);
+        };
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Unreadable)?;
+        let signature = signature.try_into().map_err(|_| Unreadable)?;
+        let header: Header = decode(header)?;
+        let algorithm = Algorithm::named(&header.alg).ok_or(Unreadable)?;
+        if !header.typ.as_deref().is_none_or(is_assertion_type) {
+            return Err(Unreadable);
+        }
+        let (text, claims) = (SecretText::new(text.to_owned()), decode(claims)?);
+        Ok(Self { text, algorithm, key_id: header.kid, claims, signature })
+    }
+
+    /// Who is said to have signed: names the record that holds the keys, proves nothing.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.claims.sub
+    }
+
+    /// `alg`.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// `kid`.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// What it says.
+    #[must_use]
+    pub const fn claims(&self) -> &AssertionClaims {
+        &self.claims
+    }
+
+    /// What was signed: header and claims as sent (RFC 7515 §5.2).
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        self.text.expose().rsplit_once('.').map_or(&[], |(input, _)| input.as_bytes())
+    }
+
+    /// The signature: 64 bytes; of ES256 the two numbers one after the other (RFC 7518 §3.4), never DER.
+    #[must_use]
+    pub const fn signature(&self) -> &[u8; SIGNATURE_LENGTH] {
+        &self.signature
+    }
+}
+
+impl std::fmt::Debug for Assertion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Assertion").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// `JWT` (RFC 7519 §5.1) or `client-authentication+jwt` (draft-ietf-oauth-rfc7523bis), in any case, `application/` left
+/// out or not (RFC 7515 §4.1.9). Above all no access token (RFC 8725 §3.11).
+fn is_assertion_type(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "client-authentication+jwt")
+}
+
+/// One base64url part as JSON: no padding, no trailing bits, no duplicate members.
+fn decode<Document: DeserializeOwned>(part: &str) -> Result<Document, Unreadable> {
+    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable)?;
+    serde_json::from_slice(&json).map_err(|_| Unreadable)
+}
+
+/// A member that may be absent but, when it is there, is not `null`.
+fn present<'de, Source: Deserializer<'de>, Member: Deserialize<'de>>(
+    source: Source,
+) -> Result<Option<Member>, Source::Error> {
+    Member::deserialize(source).map(Some)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A header document that is fine.
+    pub(crate) const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT","kid":"k"}"#;
+
+    /// A claims document that is fine.
+    pub(crate) const CLAIMS: &str = r#"{"iss":"c","sub":"c","aud":"https://a","exp":20,"jti":"j","iat":10,"nbf":10}"#;
+
+    /// An assertion text of these documents and this signature.
+    pub(crate) fn text(header: &str, claims: &str, signature: &[u8]) -> String {
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        format!("{}.{}.{}", part(header.as_bytes()), part(claims.as_bytes()), part(signature))
+    }
+
+    /// Reads an assertion of these documents.
+    fn read(header: &str, claims: &str) -> Result<Assertion, Unreadable> {
+        Assertion::read(&text(header, claims, &[7; 64]))
+    }
+
+    /// The good documents with a replacement in each.
+    fn read_with(header: (&str, &str), claims: (&str, &str)) -> Result<Assertion, Unreadable> {
+        assert!(HEADER.contains(header.0) && CLAIMS.contains(claims.0), "{header:?} {claims:?}");
+        read(&HEADER.replace(header.0, header.1), &CLAIMS.replace(claims.0, claims.1))
+    }
+
+    /// Whether the good documents with a replacement in the claims can be read.
+    fn readable(from: &str, to: &str) -> bool {
+        read_with(("", ""), (from, to)).is_ok()
+    }
+
+    #[test]
+    fn a_well_formed_assertion_is_read() {
+        let whole = text(HEADER, CLAIMS, &[7; 64]);
+        let assertion = Assertion::read(&whole).unwrap();
+        assert_eq!((assertion.client_id(), assertion.key_id()), ("c", Some("k")));
+        assert_eq!((assertion.algorithm(), assertion.signature()), (Algorithm::EdDsa, &[7; 64]));
+        assert_eq!(assertion.signing_input(), whole.rsplit_once('.').unwrap().0.as_bytes());
+        let claims = assertion.claims();
+        assert_eq!((claims.iss.as_str(), claims.jti.as_str(), claims.exp.0), ("c", "j", UnixSeconds(20)));
+        assert_eq!((claims.iat, claims.nbf), (Some(NumericDate(UnixSeconds(10))), claims.iat));
+        let least = read(r#"{"alg":"ES256"}"#, r#"{"iss":"c","sub":"c","aud":"a","exp":1,"jti":""}"#).unwrap();
+        assert_eq!((least.algorithm(), least.key_id(), least.claims().iat), (Algorithm::Es256, None, None));
+    }
+
+    /// J1, J2, J21: only the two algorithms, in exactly this spelling.
+    #[test]
+    fn another_algorithm_is_unreadable() {
+        for alg in ["none", "None", "nOnE", "HS256", "RS256", "PS256", "ES384", "es256", "eddsa", "Ed25519", ""] {
+            assert_eq!(read_with(("EdDSA", alg), ("", "")), Err(Unreadable), "{alg}");
+        }
+        assert_eq!(read(r#"{"typ":"JWT"}"#, CLAIMS), Err(Unreadable));
+    }
+
+    /// J4: `kid` is a string or absent.
+    #[test]
+    fn a_kid_of_another_type_is_unreadable() {
+        for kid in ["1", "[\"k\"]", "null", "{}"] {
+            assert_eq!(read_with(("\"k\"", kid), ("", "")), Err(Unreadable), "{kid}");
+        }
+    }
+
+    /// J5, J6, J14: no key of the sender's, no critical extension, no compression.
+    #[test]
+    fn a_header_with_any_other_member_is_unreadable() {
+        for member in [
+            r#""jku":"https://x""#,
+            r#""x5u":"x""#,
+            r#""jwk":{}"#,
+            r#""x5c":[]"#,
+            r#""crit":[]"#,
+            r#""crit":["exp"]"#,
+            r#""zip":"DEF""#,
+            r#""b64":false"#,
+            r#""cty":"JWT""#,
+        ] {
+            assert_eq!(read_with(("{", &format!("{{{member},")), ("", "")), Err(Unreadable), "{member}");
+        }
+    }
+
+    /// J7: an access token is no assertion.
+    #[test]
+    fn the_type_is_that_of_an_assertion() {
+        for (typ, good) in [
+            ("jwt", true),
+            ("client-authentication+jwt", true),
+            ("Client-Authentication+JWT", true),
+            ("application/client-authentication+jwt", true),
+            ("at+jwt", false),
+            ("AT+JWT", false),
+            ("application/at+jwt", false),
+            ("JWTs", false),
+            ("", false),
+        ] {
+            assert_eq!(read_with(("\"JWT\"", &format!("\"{typ}\"")), ("", "")).is_ok(), good, "{typ}");
+        }
+        assert_eq!(read_with(("\"JWT\"", "null"), ("", "")), Err(Unreadable));
+    }
+
+    /// J8, J10: a wrong type is not "absent"; a fraction is no wrong type (RFC 7519 §2).
+    #[test]
+    fn instants_of_another_type_are_unreadable() {
+        for (claim, value) in [("exp", 20), ("iat", 10), ("nbf", 10)] {
+            let own = format!("\"{claim}\":{value}");
+            for bad in ["\"9999999999\"", "1e300", "-2", "null", "[2]", "{}", "true", "9007199254740992"] {
+                assert!(!readable(&own, &format!("\"{claim}\":{bad}")), "{claim} {bad}");
+            }
+            assert!(readable(&own, &format!("\"{claim}\":9007199254740991")));
+        }
+        let exp = |text: &str| read_with(("", ""), ("\"exp\":20", text)).unwrap().claims().exp.0;
+        assert_eq!((exp("\"exp\":20.9"), exp("\"exp\":2e1")), (UnixSeconds(20), UnixSeconds(20)));
+    }
+
+    /// J21: nothing that is required may be missing, or of another type.
+    #[test]
+    fn an_assertion_without_a_required_claim_is_unreadable() {
+        for own in ["\"iss\":\"c\",", "\"sub\":\"c\",", "\"aud\":\"https://a\",", "\"exp\":20,", "\"jti\":\"j\","] {
+            assert!(!readable(own, ""), "{own}");
+            let name = own.split(':').next().unwrap();
+            assert!(!readable(own, &format!("{name}:null,")), "{own}");
+            assert!(name == "\"exp\"" || !readable(own, &format!("{name}:1,")), "{own}");
+        }
+    }
+
+    /// J11: the audience is a text or a list of texts.
+    #[test]
+    fn an_audience_of_another_type_is_unreadable() {
+        let aud = |value: &str| read_with(("", ""), ("\"https://a\"", value)).map(|read| read.claims().aud.clone());
+        let two = aud(r#"["https://a","b"]"#).unwrap();
+        assert!(two.contains("https://a") && two.contains("b") && !two.contains("https://A") && !two.contains(""));
+        assert!(!aud("[]").unwrap().contains("https://a"));
+        for bad in ["{}", "1", "[1]", "[[\"https://a\"]]", "[\"https://a\",null]", "true"] {
+            assert!(aud(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// J12: duplicates of what is read; unknown claims are ignored.
+    #[test]
+    fn duplicate_members_are_unreadable() {
+        assert_eq!(read_with(("{", "{\"kid\":\"x\","), ("", "")), Err(Unreadable));
+        for claim in ["iss", "sub", "aud", "jti"] {
+            assert!(!readable("{", &format!("{{\"{claim}\":\"x\",")), "{claim}");
+        }
+        for claim in ["exp", "iat", "nbf"] {
+            assert!(!readable("{", &format!("{{\"{claim}\":9,")), "{claim}");
+        }
+        assert!(readable("{", "{\"azp\":{\"x\":[1]},"));
+    }
+
+    /// J13: other part counts, padding, the other alphabet, whitespace, trailing bits.
+    #[test]
+    fn the_text_is_canonical() {
+        let good = text(HEADER, CLAIMS, &[0; 64]);
+        let (head, signature) = good.rsplit_once('.').unwrap();
+        for bad in [
+            format!("{good}.x.y"),
+            head.to_owned(),
+            String::new(),
+            "..".to_owned(),
+            format!("{good}="),
+            format!(" {good}"),
+            format!("{good}\n"),
+            format!("{head}.+{}", signature.get(1..).unwrap()),
+            format!("{head}."),
+            format!("{}B", good.strip_suffix('A').unwrap()),
+        ] {
+            assert_eq!(Assertion::read(&bad), Err(Unreadable), "{bad}");
+        }
+    }
+
+    /// J15: a signature is exactly 64 bytes; DER has some 70.
+    #[test]
+    fn a_signature_of_another_length_is_unreadable() {
+        for length in [0, 32, 63, 65, 70, 72, 96] {
+            assert_eq!(Assertion::read(&text(HEADER, CLAIMS, &vec![1; length])), Err(Unreadable), "{length}");
+        }
+    }
+
+    /// J14: refused by size before decoding; nesting costs no stack.
+    #[test]
+    fn a_huge_or_deep_assertion_is_unreadable() {
+        let padded = |length: usize| {
+            let claims = CLAIMS.replace("\"j\"", &format!("\"{}\"", "j".repeat(length)));
+            let whole = text(HEADER, &claims, &[0; 64]);
+            (whole.len(), Assertion::read(&whole).is_ok())
+        };
+        let (length, good) = padded(5900);
+        assert!(length <= ASSERTION_LIMIT && good, "{length}");
+        let (length, good) = padded(6000);
+        assert!(length > ASSERTION_LIMIT && !good, "{length}");
+        // Claims that nobody reads are skipped without recursion.
+        let deep = format!("{}1{}", "[".repeat(1000), "]".repeat(1000));
+        assert!(!readable("\"https://a\"", &deep));
+        assert!(readable("{", &format!("{{\"x\":{deep},")));
+    }
+
+    /// L6: what authenticates a client is not printed.
+    #[test]
+    fn debug_output_of_an_assertion_shows_nothing_of_it() {
+        let claims = CLAIMS.replace("\"c\"", "\"canary\"").replace("\"j\"", "\"canary\"");
+        let assertion = read(&HEADER.replace("\"k\"", "\"canary\""), &claims).unwrap();
+        assert_eq!(format!("{assertion:?}"), "Assertion { algorithm: EdDsa, .. }");
+    }
+}
