@@ -68,6 +68,7 @@ const postern :Workerd.Worker = (
     (name = "ALLOW_LOOPBACK_PROVIDERS", fromEnvironment = "ALLOW_LOOPBACK_PROVIDERS"),
     (name = "REFRESH_LEAD_SECONDS", fromEnvironment = "REFRESH_LEAD_SECONDS"),
     (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),
+    (name = "SIGNING_KEYS", fromEnvironment = "SIGNING_KEYS"),
 
     # Four settings that Fides and fidesops know too: our name, then theirs.
     (name = "OAUTH_ROOT_CLIENT_ID", fromEnvironment = "OAUTH_ROOT_CLIENT_ID"),

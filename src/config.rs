@@ -3,12 +3,15 @@
 //! Decides: which values are acceptable and what is derived from them. Leaves to others: where the text comes from (the
 //! edge looks names up in the runtime's environment). A problem names the setting, never its value.
 
+mod signing_keys;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
+pub use self::signing_keys::ScheduledKey;
 use crate::protocol::{
     secret::{SecretDigest, SecretText},
     time::Seconds,
@@ -32,6 +35,8 @@ pub struct Settings {
     pub access_token_lifetime: Seconds,
     /// The key that every other key is derived from.
     pub application_key: ApplicationKey,
+    /// The keys of access tokens, in the order in which they begin to sign.
+    pub signing_keys: Vec<ScheduledKey>,
     /// Where this deployment is reached.
     pub public_url: PublicUrl,
     /// Development only: providers on `http://127.0.0.1` and the like.
@@ -77,15 +82,22 @@ impl ApplicationKey {
     fn read(text: &str) -> Result<Self, &'static str> {
         let bytes: Option<[u8; 32]> = match text.len() {
             32 => text.as_bytes().try_into().ok(),
-            44 => STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()),
-            64 => hex_bytes(text),
-            _ => None,
+            _ => key_bytes(text),
         };
         let bytes = bytes.ok_or("must be 32 bytes of text, 44 characters of base64 or 64 hexadecimal digits")?;
         if bytes.iter().all(|byte| *byte == 0) {
             return Err("must not be all zero");
         }
         Ok(Self(Zeroizing::new(bytes)))
+    }
+}
+
+/// 32 bytes: 44 characters of base64, or 64 hexadecimal digits.
+fn key_bytes(text: &str) -> Option<[u8; 32]> {
+    match text.len() {
+        44 => STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()),
+        64 => hex_bytes(text),
+        _ => None,
     }
 }
 
@@ -206,6 +218,9 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let allow_loopback_providers = reader.optional("ALLOW_LOOPBACK_PROVIDERS", false, switch);
     let refresh_lead = reader.optional("REFRESH_LEAD_SECONDS", 600, |text| within(text, 0, 86_400));
     let revocation_lag = reader.optional("REVOCATION_LAG_SECONDS", 10, |text| within(text, 0, 300));
+    let (key, lifetime) = (application_key.as_ref(), Seconds(minutes.unwrap_or(0) * 60));
+    let signing_keys =
+        reader.optional("SIGNING_KEYS", signing_keys::default(key), |text| signing_keys::read(text, key, lifetime));
     let problems = std::mem::take(&mut reader.problems);
     let settings = (|| {
         let application_key = application_key?;
@@ -213,6 +228,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
             root: root_client(client_id?, &SecretText::new(client_secret?), &application_key),
             access_token_lifetime: Seconds(minutes? * 60),
             application_key,
+            signing_keys: signing_keys?,
             public_url: public_url?,
             allow_loopback_providers: allow_loopback_providers?,
             refresh_lead: Seconds(refresh_lead?),

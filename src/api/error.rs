@@ -252,6 +252,10 @@ impl From<PortError> for ApiError {
 
 impl From<NotSigned> for ApiError {
     fn from(error: NotSigned) -> Self {
+        match error {
+            NotSigned::NoKey => return PortError(error.to_string()).into(),
+            NotSigned::Failed => {}
+        }
         let answer = Self::token(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "Internal Server Error");
         Self { cause: Some(error.to_string()), ..answer }
     }

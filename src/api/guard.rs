@@ -9,7 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Context, Ports, error::ApiError, error::BearerProblem};
 use crate::{
-    authorization_server::registry::{Action, Caller, RegistryReply, RegistryRequest},
+    authorization_server::{
+        access_token::Verified,
+        registry::{Action, Caller, RegistryReply, RegistryRequest},
+    },
     protocol::{
         authorization_header::{Credentials, credentials},
         form::Form,
@@ -25,7 +28,7 @@ use crate::{
 struct VerifiedToken {
     /// Whose it is.
     caller: Caller,
-    /// `exp`.
+    /// When it stops being good: `exp`, or earlier with its key.
     expires_at: UnixSeconds,
     /// When the registry last said that the caller may read tokens.
     admitted_at: Option<UnixSeconds>,
@@ -165,7 +168,7 @@ fn verify<P: Ports>(
     now: UnixSeconds,
 ) -> Result<VerifiedToken, ApiError> {
     let unusable = || ApiError::bearer(BearerProblem::Unusable);
-    let claims = context.deployment.authority.verify(token, now).map_err(|_| unusable())?;
+    let Verified { claims, trusted_until } = context.deployment.authority.verify(token, now).map_err(|_| unusable())?;
     let scope = match claims.scope.as_str() {
         "" => Scope::default(),
         scope => Scope::parse(scope).map_err(|_| unusable())?,
@@ -176,7 +179,7 @@ fn verify<P: Ports>(
         return Err(unusable());
     }
     let caller = Caller { client_id: claims.client_id, epoch: claims.epoch, scope, is_root };
-    let verified = VerifiedToken { caller, expires_at: claims.exp, admitted_at: None };
+    let verified = VerifiedToken { caller, expires_at: trusted_until, admitted_at: None };
     context.deployment.verified.remember(digest, verified.clone());
     Ok(verified)
 }

@@ -19,6 +19,7 @@ mod renewal_races;
 mod revocation;
 mod routes;
 mod secrets;
+mod signing_keys;
 mod stage;
 mod sweep;
 mod token_credentials;

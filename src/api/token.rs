@@ -35,7 +35,7 @@ pub(super) async fn issue<P: Ports>(context: &Context<'_, P>) -> Result<Answer, 
     let (held, epoch) = authenticate(context, &client).await?; // 4
     context.client_id.replace(Some(client.client_id.clone()));
     let scope = granted_scope(&grant, &held)?; // 5
-    let subject = Subject { client_id: &client.client_id, scope: &scope, epoch };
+    let subject = Subject { client_id: &client.client_id, scope: &scope, epoch, audience: None };
     let token = context.deployment.authority.issue(&subject, context.ports.now(), random()?)?; // 6
     let answer = Answer::json(
         OK,

@@ -1,15 +1,15 @@
 //! Access tokens: JWTs after RFC 9068, signed with Ed25519 (RFC 8037).
 //!
-//! Decides: what a token says, and whether a presented one is ours, for us, and not expired. Leaves to others: whether
-//! its client still exists (the registry), which scope a route needs (the guard).
+//! Decides: what a token says, and whether a presented one is ours, for us, and not expired. Leaves to others: which keys
+//! there are (the ring), whether its client still exists (the registry), which scope a route needs (the guard).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use ed25519_dalek::SigningKey;
 use jwt_compact::{AlgorithmExt, Claims, Header, UntrustedToken, alg::Ed25519};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
+use super::signing_keys::KeyRing;
 use crate::{
     config::{PublicUrl, Settings},
     protocol::{
@@ -47,12 +47,11 @@ struct OwnClaims {
 struct ReadAlready {}
 
 /// Signs and verifies the tokens of this deployment.
+#[derive(Debug)]
 pub struct TokenAuthority {
-    /// The Ed25519 key pair.
-    key: SigningKey,
-    /// RFC 7638 thumbprint of the public key.
-    key_id: String,
-    /// `iss` and `aud`: this deployment guards its own routes.
+    /// The key pairs.
+    keys: KeyRing,
+    /// `iss`, and `aud` of the tokens for this deployment's own routes.
     public_url: PublicUrl,
     /// How long a token lives.
     lifetime: Seconds,
@@ -67,27 +66,51 @@ pub struct Subject<'a> {
     pub scope: &'a Scope,
     /// The client's epoch.
     pub epoch: u64,
+    /// The resource server that the token is for (RFC 8707); none: this deployment's own routes.
+    pub audience: Option<&'a str>,
+}
+
+/// A token that is good, and for how long one may rely on that without looking again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// What it says.
+    pub claims: AccessTokenClaims,
+    /// The earlier of its expiry and its key's retirement: from then on it is bad.
+    pub trusted_until: UnixSeconds,
 }
 
 /// A token could not be signed; nothing a caller did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("access token could not be signed")]
-pub struct NotSigned;
+pub enum NotSigned {
+    /// 503: the schedule of keys has a gap.
+    #[error("no key of SIGNING_KEYS signs now")]
+    NoKey,
+    /// 500: the instant is outside the calendar, or the claims cannot be written.
+    #[error("access token could not be signed")]
+    Failed,
+}
 
 impl TokenAuthority {
-    /// The authority of these settings; its key is derived from the application key.
+    /// The authority of these settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let key = SigningKey::from_bytes(&settings.application_key.derive("postern/access-token/ed25519/v1"));
-        let public = URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
-        // RFC 7638 §3.2 with the members of RFC 8037 §2, in lexicographic order.
-        let thumbprint = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public}"}}"#));
         Self {
-            key,
-            key_id: URL_SAFE_NO_PAD.encode(thumbprint),
+            keys: KeyRing::new(&settings.signing_keys),
             public_url: settings.public_url.clone(),
             lifetime: settings.access_token_lifetime,
         }
+    }
+
+    /// Whether a key signs now; `/ready` asks.
+    #[must_use]
+    pub fn can_sign(&self, now: UnixSeconds) -> bool {
+        self.keys.signing(now).is_some()
+    }
+
+    /// The keys that verify our tokens now or soon, as a document (RFC 7517 §5).
+    #[must_use]
+    pub fn jwks(&self, now: UnixSeconds) -> Value {
+        self.keys.to_json(now)
     }
 
     /// `expires_in` of the tokens issued here.
@@ -99,12 +122,13 @@ impl TokenAuthority {
     /// Issues a token.
     ///
     /// # Errors
-    /// 500: the instant is outside the calendar, or the claims cannot be written.
+    /// 503 or 500, see [`NotSigned`].
     pub fn issue(&self, subject: &Subject<'_>, now: UnixSeconds, jti: [u8; 16]) -> Result<SecretText, NotSigned> {
+        let key = self.keys.signing(now).ok_or(NotSigned::NoKey)?;
         let mut claims = Claims::new(OwnClaims {
             iss: self.public_url.as_str().to_owned(),
             sub: subject.client_id.to_owned(),
-            aud: self.public_url.as_str().to_owned(),
+            aud: subject.audience.unwrap_or(self.public_url.as_str()).to_owned(),
             client_id: subject.client_id.to_owned(),
             scope: subject.scope.to_string(),
             jti: URL_SAFE_NO_PAD.encode(jti),
@@ -112,17 +136,28 @@ impl TokenAuthority {
         });
         claims.issued_at = Some(instant(now)?);
         claims.expiration = Some(instant(now.plus(self.lifetime))?);
-        let header = Header::empty().with_key_id(self.key_id.as_str()).with_token_type("at+jwt");
-        Ed25519.token(&header, &claims, &self.key).map(SecretText::new).map_err(|_| NotSigned)
+        let header = Header::empty().with_key_id(key.key_id.as_str()).with_token_type("at+jwt");
+        Ed25519.token(&header, &claims, &key.key).map(SecretText::new).map_err(|_| NotSigned::Failed)
     }
 
-    /// Verifies a presented token.
+    /// Verifies a token that is presented at our own routes.
     ///
     /// # Errors
     /// 401 `invalid_token`, one answer whatever is wrong: text, key, signature, issuer, audience, time.
-    pub fn verify(&self, token: &SecretText, now: UnixSeconds) -> Result<AccessTokenClaims, Unreadable> {
+    pub fn verify(&self, token: &SecretText, now: UnixSeconds) -> Result<Verified, Unreadable> {
+        let verified = self.inspect(token, now)?;
+        if verified.claims.aud == self.public_url.as_str() { Ok(verified) } else { Err(Unreadable) }
+    }
+
+    /// Verifies a token that somebody asks about (RFC 7662) or revokes (RFC 7009): any of ours, whomever it is for. It opens
+    /// no route.
+    ///
+    /// # Errors
+    /// The token is not active: as [`TokenAuthority::verify`], the audience apart.
+    pub fn inspect(&self, token: &SecretText, now: UnixSeconds) -> Result<Verified, Unreadable> {
         let (header, claims) = read(token.expose())?;
-        if header.kid != self.key_id || claims.iss != self.public_url.as_str() || claims.aud != claims.iss {
+        let key = self.keys.published(&header.kid, now).ok_or(Unreadable)?;
+        if claims.iss != self.public_url.as_str() {
             return Err(Unreadable);
         }
         // RFC 7519 §4.1.4: "on or after" `exp` is too late, without leeway. Two isolates may differ by some seconds on when
@@ -131,25 +166,22 @@ impl TokenAuthority {
             return Err(Unreadable);
         }
         let untrusted = UntrustedToken::new(token.expose()).map_err(|_| Unreadable)?;
-        let key: ed25519_dalek::VerifyingKey = self.key.verifying_key();
-        Ed25519.validator::<ReadAlready>(&key).validate(&untrusted).map_err(|_| Unreadable)?;
-        Ok(claims)
-    }
-}
-
-impl std::fmt::Debug for TokenAuthority {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("TokenAuthority").field("key_id", &self.key_id).finish_non_exhaustive()
+        let public: ed25519_dalek::VerifyingKey = key.key.verifying_key();
+        Ed25519.validator::<ReadAlready>(&public).validate(&untrusted).map_err(|_| Unreadable)?;
+        let trusted_until = key.retire_at.map_or(claims.exp, |at| at.min(claims.exp));
+        Ok(Verified { claims, trusted_until })
     }
 }
 
 /// The instant in the form that the JWT crate takes.
 fn instant(at: UnixSeconds) -> Result<DateTime<Utc>, NotSigned> {
-    i64::try_from(at.0).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or(NotSigned)
+    i64::try_from(at.0).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or(NotSigned::Failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::config::tests::read_with;
 
@@ -161,16 +193,32 @@ mod tests {
         TokenAuthority::new(&read_with(changes).unwrap())
     }
 
+    /// What a token of this authority becomes.
+    fn issue(authority: &TokenAuthority, audience: Option<&str>, now: UnixSeconds) -> Result<SecretText, NotSigned> {
+        let scope = Scope::parse("policy:read").unwrap();
+        authority.issue(&Subject { client_id: "c1", scope: &scope, epoch: 7, audience }, now, [9; 16])
+    }
+
     /// A token of this authority.
     fn token(authority: &TokenAuthority) -> SecretText {
-        let scope = Scope::parse("policy:read").unwrap();
-        authority.issue(&Subject { client_id: "c1", scope: &scope, epoch: 7 }, NOW, [9; 16]).unwrap()
+        issue(authority, None, NOW).unwrap()
+    }
+
+    /// A token with this header, and our claims under our own signature.
+    fn signed_under(header: &str) -> SecretText {
+        use ed25519_dalek::Signer;
+        let text = token(&authority(&[])).expose().to_owned();
+        let claims = text.split('.').nth(1).unwrap();
+        let input = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header));
+        let key = ed25519_dalek::SigningKey::from_bytes(&read_with(&[]).unwrap().signing_keys[0].seed);
+        SecretText::new(format!("{input}.{}", URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()).to_bytes())))
     }
 
     #[test]
     fn an_issued_token_verifies_and_says_what_was_granted() {
         let own = authority(&[]);
-        let claims = own.verify(&token(&own), NOW).unwrap();
+        let Verified { claims, trusted_until } = own.verify(&token(&own), NOW).unwrap();
+        assert_eq!(trusted_until, claims.exp);
         assert_eq!(
             (claims.client_id.as_str(), claims.sub.as_str(), claims.scope.as_str()),
             ("c1", "c1", "policy:read")
@@ -231,13 +279,106 @@ mod tests {
         }
     }
 
+    /// J3, J4: a key is found by its name, in memory, and decides on the algorithm.
+    #[test]
+    fn a_header_that_names_no_key_of_ours_is_refused() {
+        let own = authority(&[]);
+        let key_id = own.keys.signing(NOW).unwrap().key_id.clone();
+        let header = format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"{key_id}"}}"#);
+        assert!(own.verify(&signed_under(&header), NOW).is_ok());
+        for kid in ["", "../../x", "' OR 1=1 --", "*", &key_id.to_lowercase(), &key_id[1..], &"k".repeat(10_000)] {
+            let header = header.replace(&key_id, kid);
+            assert_eq!(own.verify(&signed_under(&header), NOW), Err(Unreadable), "{kid}");
+        }
+        for alg in ["ES256", "RS256", "HS256", "none"] {
+            let header = header.replace("EdDSA", alg);
+            assert_eq!(own.verify(&signed_under(&header), NOW), Err(Unreadable), "{alg}");
+        }
+        assert_eq!(own.verify(&signed_under(r#"{"alg":"EdDSA","typ":"at+jwt"}"#), NOW), Err(Unreadable));
+    }
+
+    /// B16, J11: a token for another resource opens nothing here, but it is ours.
+    #[test]
+    fn a_token_for_a_resource_is_ours_but_not_for_us() {
+        let own = authority(&[]);
+        for resource in ["https://api.example/v1", "https://postern.example/", ""] {
+            let token = issue(&own, Some(resource), NOW).unwrap();
+            assert_eq!(own.verify(&token, NOW), Err(Unreadable), "{resource}");
+            assert_eq!(own.inspect(&token, NOW).unwrap().claims.aud, resource);
+        }
+        let expired = issue(&own, Some("https://api.example/v1"), NOW).unwrap();
+        assert_eq!(own.inspect(&expired, NOW.plus(own.lifetime())), Err(Unreadable));
+        assert_eq!(own.inspect(&token(&authority(&[("PUBLIC_URL", "https://other.example")])), NOW), Err(Unreadable));
+    }
+
+    /// An authority with this schedule from [`NOW`] on, for tokens of an hour.
+    fn scheduled(keys: &[(&str, u64, u64, Option<u64>)]) -> TokenAuthority {
+        let at = |offset: u64| NOW.0 + offset;
+        let keys: Vec<Value> = keys
+            .iter()
+            .map(|(seed, publish_from, sign_from, retire_at)| {
+                let (publish_from, sign_from, retire_at) = (at(*publish_from), at(*sign_from), retire_at.map(at));
+                json!({ "seed": seed, "publish_from": publish_from, "sign_from": sign_from, "retire_at": retire_at })
+            })
+            .collect();
+        let keys = Value::from(keys).to_string();
+        authority(&[("SIGNING_KEYS", &keys), ("OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", "60")])
+    }
+
+    /// A seed that is not derived.
+    const SEED: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+
+    /// J16: from the derived key to another: each token is good until it expires, under the key that signed it.
+    #[test]
+    fn a_rotation_breaks_no_good_token() {
+        let own = scheduled(&[("derived", 0, 0, Some(5600)), (SEED, 1000, 2000, None)]);
+        let derived = authority(&[]);
+        let mut used = Vec::new();
+        for offset in [0, 999, 1000, 1999, 2000, 2001, 9000] {
+            let now = NOW.plus(Seconds(offset));
+            let token = issue(&own, None, now).unwrap();
+            for later in [0, 1, 1800, 3599] {
+                assert!(own.verify(&token, now.plus(Seconds(later))).is_ok(), "{offset} {later}");
+            }
+            assert_eq!(own.verify(&token, now.plus(Seconds(3600))), Err(Unreadable), "{offset}");
+            used.push(derived.verify(&token, now).is_ok());
+        }
+        assert_eq!(used, [true, true, true, true, false, false, false]);
+        let published = |offset: u64| own.jwks(NOW.plus(Seconds(offset)))["keys"].as_array().unwrap().len();
+        assert_eq!([0, 999, 1000, 5599, 5600].map(published), [1, 1, 2, 2, 1]);
+    }
+
+    /// J16: a key that is published ahead is accepted, since another isolate's clock may be ahead; one that is not published
+    /// yet, or retired, is not.
+    #[test]
+    fn tokens_live_and_die_with_their_key() {
+        let ahead = scheduled(&[(SEED, 0, 0, None)]);
+        let own = scheduled(&[("derived", 0, 0, None), (SEED, 1000, 2000, Some(3000))]);
+        let token = issue(&ahead, None, NOW.plus(Seconds(500))).unwrap();
+        for (offset, good) in [(500, false), (999, false), (1000, true), (2999, true), (3000, false)] {
+            assert_eq!(own.verify(&token, NOW.plus(Seconds(offset))).is_ok(), good, "{offset}");
+        }
+        let verified = own.verify(&token, NOW.plus(Seconds(1500))).unwrap();
+        assert_eq!((verified.trusted_until, verified.claims.exp), (NOW.plus(Seconds(3000)), NOW.plus(Seconds(4100))));
+    }
+
+    #[test]
+    fn without_a_signing_key_nothing_is_issued() {
+        let own = scheduled(&[("derived", 0, 10, Some(20))]);
+        for (offset, good) in [(0, false), (9, false), (10, true), (19, true), (20, false)] {
+            let now = NOW.plus(Seconds(offset));
+            assert_eq!((own.can_sign(now), issue(&own, None, now).err().is_none()), (good, good), "{offset}");
+        }
+        assert_eq!(issue(&own, None, NOW), Err(NotSigned::NoKey));
+    }
+
     /// J20: the payload holds nothing but the claims.
     #[test]
     fn the_payload_has_only_the_known_claims() {
         let own = authority(&[]);
         let text = token(&own).expose().to_owned();
         let payload = URL_SAFE_NO_PAD.decode(text.split('.').nth(1).unwrap()).unwrap();
-        let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&payload).unwrap();
+        let members: serde_json::Map<String, Value> = serde_json::from_slice(&payload).unwrap();
         let names: Vec<&str> = members.keys().map(String::as_str).collect();
         assert_eq!(names, ["aud", "client_id", "epoch", "exp", "iat", "iss", "jti", "scope", "sub"]);
     }

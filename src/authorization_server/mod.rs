@@ -8,3 +8,4 @@ pub mod client_cache;
 pub mod client_credentials;
 pub mod registry;
 pub mod scope_registry;
+pub mod signing_keys;

@@ -81,10 +81,11 @@ pub struct Jwk {
 }
 
 impl Jwk {
-    /// An Ed25519 key without a name.
+    /// An Ed25519 key, named by its thumbprint.
     #[must_use]
     pub fn ed25519(public: &[u8; 32]) -> Self {
-        Self { algorithm: Algorithm::EdDsa, x: URL_SAFE_NO_PAD.encode(public), y: None, kid: None }
+        let key = Self { algorithm: Algorithm::EdDsa, x: URL_SAFE_NO_PAD.encode(public), y: None, kid: None };
+        Self { kid: Some(key.thumbprint()), ..key }
     }
 
     /// The algorithm that it verifies.

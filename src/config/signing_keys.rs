@@ -1,0 +1,232 @@
+//! `SIGNING_KEYS`: which keys sign access tokens, and when. A JSON list of
+//! `{"seed": …, "publish_from": …, "sign_from": …, "retire_at": …}`, instants in Unix seconds.
+//!
+//! Decides: which schedules never leave a good token without its key. Leaves to others: which key signs now (the
+//! authorization server's ring).
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{ApplicationKey, key_bytes};
+use crate::protocol::time::{Seconds, UnixSeconds};
+
+/// Most keys: the one in use, those that tokens still live by, and some published ahead.
+const KEY_LIMIT: usize = 8;
+
+/// The end of the year 9999. Milliseconds taken for seconds lie beyond it.
+const LAST_INSTANT: UnixSeconds = UnixSeconds(253_402_300_799);
+
+/// The word for the key that is derived from the application key, so that a deployment can move away from it.
+const DERIVED: &str = "derived";
+
+/// A key and its life: published, then also signing, then gone.
+pub struct ScheduledKey {
+    /// The Ed25519 private key (RFC 8032 §5.1.5).
+    pub seed: Zeroizing<[u8; 32]>,
+    /// From then on it is in the key set, and its tokens are accepted.
+    pub publish_from: UnixSeconds,
+    /// From then on it signs, until a later one does.
+    pub sign_from: UnixSeconds,
+    /// From then on nobody accepts its tokens; none: never.
+    pub retire_at: Option<UnixSeconds>,
+}
+
+impl std::fmt::Debug for ScheduledKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ScheduledKey(***)")
+    }
+}
+
+/// One element of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Element {
+    /// 44 characters of base64, 64 hexadecimal digits, or [`DERIVED`].
+    seed: String,
+    /// See [`ScheduledKey`].
+    publish_from: UnixSeconds,
+    /// See [`ScheduledKey`].
+    sign_from: UnixSeconds,
+    /// See [`ScheduledKey`].
+    retire_at: Option<UnixSeconds>,
+}
+
+impl Element {
+    /// The key of this element.
+    fn key(self, application_key: Option<&ApplicationKey>) -> Result<ScheduledKey, &'static str> {
+        let Self { seed, publish_from, sign_from, retire_at } = self;
+        let text = Zeroizing::new(seed);
+        let seed = if *text == DERIVED { derived(application_key) } else { own(&text)? };
+        if sign_from > LAST_INSTANT || retire_at.is_some_and(|at| at > LAST_INSTANT) {
+            return Err("must have instants in Unix seconds, before the year 10000");
+        }
+        if publish_from > sign_from || retire_at.is_some_and(|at| at <= sign_from) {
+            return Err("must have publish_from <= sign_from < retire_at in each key");
+        }
+        Ok(ScheduledKey { seed, publish_from, sign_from, retire_at })
+    }
+}
+
+/// The schedule of a deployment that sets none: the derived key, for ever.
+pub(super) fn default(application_key: Option<&ApplicationKey>) -> Vec<ScheduledKey> {
+    let (publish_from, sign_from) = (UnixSeconds(0), UnixSeconds(0));
+    vec![ScheduledKey { seed: derived(application_key), publish_from, sign_from, retire_at: None }]
+}
+
+/// Reads the setting: the keys in the order in which they begin to sign. Without a good application key, which is a
+/// problem of its own, the derived key is some key.
+pub(super) fn read(
+    text: &str,
+    application_key: Option<&ApplicationKey>,
+    token_lifetime: Seconds,
+) -> Result<Vec<ScheduledKey>, &'static str> {
+    let elements: Vec<Element> = serde_json::from_slice(text.as_bytes())
+        .map_err(|_| "must be a JSON list of {seed, publish_from, sign_from, retire_at}, instants in Unix seconds")?;
+    if !(1..=KEY_LIMIT).contains(&elements.len()) {
+        return Err("must have one to eight keys");
+    }
+    let keys: Result<Vec<_>, _> = elements.into_iter().map(|element| element.key(application_key)).collect();
+    let mut keys = keys?;
+    keys.sort_by_key(|key| key.sign_from);
+    check(&keys, token_lifetime)?;
+    Ok(keys)
+}
+
+/// What must hold between the keys.
+fn check(keys: &[ScheduledKey], token_lifetime: Seconds) -> Result<(), &'static str> {
+    let mut rest = keys;
+    while let [key, later @ ..] = rest {
+        if later.iter().any(|other| other.seed == key.seed) {
+            return Err("must not have the same seed twice");
+        }
+        if let Some(next) = later.first() {
+            if next.sign_from == key.sign_from {
+                return Err("must not have two keys with the same sign_from");
+            }
+            // Its last token is signed just before the next key signs.
+            let needed_until = next.sign_from.plus(token_lifetime);
+            if key.retire_at.is_some_and(|at| at < needed_until) {
+                return Err("must retire a key no earlier than sign_from of the next one plus the lifetime of a token");
+            }
+        }
+        rest = later;
+    }
+    Ok(())
+}
+
+/// The seed that the application key gives; the same as before there was this setting.
+fn derived(application_key: Option<&ApplicationKey>) -> Zeroizing<[u8; 32]> {
+    application_key.map(|key| key.derive("postern/access-token/ed25519/v1")).unwrap_or_default()
+}
+
+/// A seed that the setting spells out.
+fn own(text: &str) -> Result<Zeroizing<[u8; 32]>, &'static str> {
+    let bytes = key_bytes(text).filter(|bytes| bytes.iter().any(|byte| *byte != 0));
+    bytes
+        .map(Zeroizing::new)
+        .ok_or("must have seeds of 44 characters of base64 or 64 hexadecimal digits, not all zero, or derived")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        config::{Settings, tests::read_with},
+        protocol::secret::hex,
+    };
+
+    /// Reads settings with this list and tokens of an hour; the problem, if there is one.
+    fn read(list: &str) -> Result<Settings, &'static str> {
+        let settings = read_with(&[("SIGNING_KEYS", list), ("OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", "60")]);
+        settings.map_err(|problems| {
+            assert_eq!((problems.len(), problems[0].setting), (1, "SIGNING_KEYS"));
+            problems[0].problem
+        })
+    }
+
+    /// A key of the list.
+    fn key(seed: u8, publish_from: u64, sign_from: u64, retire_at: impl Into<Value>) -> Value {
+        let seed = hex(&[seed; 32]);
+        json!({ "seed": seed, "publish_from": publish_from, "sign_from": sign_from, "retire_at": retire_at.into() })
+    }
+
+    #[test]
+    fn without_the_setting_the_derived_key_signs_for_ever() {
+        let settings = read("").unwrap();
+        let [key] = settings.signing_keys.as_slice() else { panic!("one key") };
+        assert_eq!((key.publish_from, key.sign_from, key.retire_at), (UnixSeconds(0), UnixSeconds(0), None));
+        assert_eq!(key.seed, settings.application_key.derive("postern/access-token/ed25519/v1"));
+        let named = read(r#"[{"seed":"derived","publish_from":0,"sign_from":0}]"#).unwrap();
+        assert_eq!(named.signing_keys[0].seed, key.seed);
+    }
+
+    #[test]
+    fn keys_are_read_in_both_spellings_and_sorted() {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let mut second = key(7, 50, 100, Value::Null);
+        second["seed"] = STANDARD.encode([7; 32]).into();
+        let settings = read(&json!([second, key(9, 0, 10, 3700)]).to_string()).unwrap();
+        let seeds: Vec<u8> = settings.signing_keys.iter().map(|key| key.seed[0]).collect();
+        assert_eq!(seeds, [9, 7]);
+        assert_eq!(settings.signing_keys[0].retire_at, Some(UnixSeconds(3700)));
+        assert_eq!(settings.signing_keys[1].publish_from, UnixSeconds(50));
+    }
+
+    /// J16: no schedule takes the key away from a good token.
+    #[test]
+    fn a_key_stays_until_its_last_token_has_expired() {
+        let pair = |retire_at: u64| read(&json!([key(1, 0, 0, retire_at), key(2, 0, 1000, Value::Null)]).to_string());
+        assert!(pair(4600).is_ok());
+        assert!(pair(4599).unwrap_err().contains("retire a key no earlier"));
+        let three = json!([key(1, 0, 0, Value::Null), key(2, 0, 1000, 5600), key(3, 0, 2000, 2001)]);
+        assert!(read(&three.to_string()).is_ok());
+    }
+
+    #[test]
+    fn a_malformed_list_is_refused() {
+        let nine: Vec<Value> = (1..=9).map(|number| key(number, 0, number.into(), Value::Null)).collect();
+        for (list, part) in [
+            (json!([]), "one to eight"),
+            (json!(nine), "one to eight"),
+            (json!([key(0, 0, 0, Value::Null)]), "all zero"),
+            (json!([{ "seed": "0123456789abcdef0123456789ABCDEF", "publish_from": 0, "sign_from": 0 }]), "seeds of"),
+            (json!([{ "seed": "Derived", "publish_from": 0, "sign_from": 0 }]), "seeds of"),
+            (json!([key(1, 0, 0, Value::Null), key(1, 0, 1, Value::Null)]), "same seed"),
+            (json!([key(1, 0, 5, Value::Null), key(2, 0, 5, Value::Null)]), "same sign_from"),
+            (json!([key(1, 2, 1, Value::Null)]), "publish_from <="),
+            (json!([key(1, 0, 1, 1)]), "publish_from <="),
+            (json!([key(1, 0, 1_700_000_000_000, Value::Null)]), "year 10000"),
+            (json!([key(1, 0, 0, 1_700_000_000_000_u64)]), "year 10000"),
+            (json!([{ "seed": "derived", "publish_from": 0 }]), "JSON list"),
+            (json!([{ "seed": "derived", "publish_from": 0, "sign_from": 0, "kid": "x" }]), "JSON list"),
+            (json!([{ "seed": "derived", "publish_from": "0", "sign_from": 0 }]), "JSON list"),
+            (json!([{ "seed": "derived", "publish_from": -1, "sign_from": 0 }]), "JSON list"),
+            (json!([{ "seed": "derived", "publish_from": 0.5, "sign_from": 1 }]), "JSON list"),
+            (key(1, 0, 0, Value::Null), "JSON list"),
+        ] {
+            let problem = read(&list.to_string()).unwrap_err();
+            assert!(problem.contains(part), "{problem}: {list}");
+        }
+        assert!(read("derived").is_err());
+    }
+
+    #[test]
+    fn a_bad_application_key_hides_no_other_problem() {
+        let names = |list: &str| {
+            let problems = read_with(&[("APP_ENCRYPTION_KEY", ""), ("SIGNING_KEYS", list)]).unwrap_err();
+            problems.iter().map(|problem| problem.setting).collect::<Vec<_>>()
+        };
+        assert_eq!(names("[]"), ["APP_ENCRYPTION_KEY", "SIGNING_KEYS"]);
+        assert_eq!(names(r#"[{"seed":"derived","publish_from":0,"sign_from":0}]"#), ["APP_ENCRYPTION_KEY"]);
+    }
+
+    /// L6: settings print no seed.
+    #[test]
+    fn debug_output_shows_no_seed() {
+        let settings = read(&json!([key(171, 0, 0, Value::Null)]).to_string()).unwrap();
+        let text = format!("{settings:?}");
+        assert!(text.contains("ScheduledKey(***)") && !text.contains("171") && !text.contains("abab"), "{text}");
+    }
+}
