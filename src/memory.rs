@@ -1,5 +1,7 @@
 //! Tests only: the same ports in memory, with faults on demand.
 
+pub(crate) mod signatures;
+
 use std::{
     cell::{Cell, RefCell, RefMut},
     collections::BTreeMap,

@@ -19,6 +19,7 @@ use crate::{
         key::ConnectionKey,
     },
     protocol::{
+        jwk::Jwk,
         page::{Page, PageQuery},
         secret::SecretText,
         time::UnixSeconds,
@@ -84,6 +85,13 @@ pub trait Listing {
     async fn page(&self, query: PageQuery) -> Result<Page, PortError>;
     /// At most `limit` connections that are due, the longest due first.
     async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
+}
+
+/// The verifying of other people's signatures: the platform's own code, since P-256 in ours would weigh more than all of
+/// the authorization server.
+pub trait Signatures {
+    /// Whether this key signed this message; `false` also for a key that is none (a point off its curve).
+    async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8]) -> Result<bool, PortError>;
 }
 
 /// Work that goes on when the request that began it has been answered or given up.

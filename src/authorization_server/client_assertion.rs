@@ -126,9 +126,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::protocol::{
-        assertion::tests::{HEADER, text},
-        jwk::tests::{ED25519, P256, set},
+    use crate::{
+        memory::signatures::{ClientKey, verifies},
+        protocol::{
+            assertion::tests::{HEADER, text},
+            jwk::tests::{ED25519, P256, set},
+        },
     };
 
     /// The instant at which the tests judge.
@@ -264,5 +267,75 @@ mod tests {
             assert_eq!(named(&header, &keys), expected, "{header}");
         }
         assert_eq!(named(r#"{"alg":"ES256"}"#, &set(&[ED25519])), Vec::<String>::new());
+    }
+
+    /// Whether one of these keys signed this text.
+    fn is_signed(text: &str, keys: &JwkSet) -> bool {
+        let assertion = Assertion::read(text).unwrap();
+        let mut candidates = candidates(&assertion, keys).unwrap_or_default().into_iter();
+        candidates.any(|key| verifies(key, assertion.signing_input(), assertion.signature()))
+    }
+
+    /// J2, J3, J21: what a client signed is signed by its key, and by no other.
+    #[test]
+    fn an_assertion_is_signed_by_the_clients_own_key() {
+        let claims = json!({ "iss": "c1", "sub": "c1", "aud": AUDIENCES[0], "exp": NOW, "jti": "j1" });
+        let keys = [ClientKey::ed25519(1), ClientKey::ed25519(2), ClientKey::p256(1), ClientKey::p256(2)];
+        for (signer, key) in keys.iter().enumerate() {
+            let text = key.assertion(&claims);
+            for (owner, other) in keys.iter().enumerate() {
+                assert_eq!(is_signed(&text, &other.set()), signer == owner, "{signer} {owner}");
+            }
+            let other_claims = json!({ "iss": "c2", "sub": "c2", "aud": AUDIENCES[0], "exp": NOW, "jti": "j1" });
+            let other = key.assertion(&other_claims);
+            let (input, signature) = (other.rsplit_once('.').unwrap().0, text.rsplit_once('.').unwrap().1);
+            assert!(!is_signed(&format!("{input}.{signature}"), &key.set()));
+        }
+    }
+
+    /// J3: the header says ES256, the key is Ed25519 (and the other way round), the signature is good.
+    #[test]
+    fn a_header_cannot_choose_the_algorithm_of_a_key() {
+        let claims = json!({ "iss": "c1", "sub": "c1", "aud": AUDIENCES[0], "exp": NOW, "jti": "j1" });
+        for (key, alg) in [(ClientKey::ed25519(1), "ES256"), (ClientKey::p256(1), "EdDSA")] {
+            let assertion = Assertion::read(&key.jwt(&json!({ "alg": alg }), &claims)).unwrap();
+            assert_eq!(candidates(&assertion, &key.set()), Err(Refusal::NoKey), "{alg}");
+        }
+    }
+
+    /// J15: all zero is no signature; the twin of a good one is good, and makes the same mark.
+    #[test]
+    fn the_twin_of_an_ecdsa_signature_makes_no_second_use() {
+        use p256::elliptic_curve::PrimeField;
+        let key = ClientKey::p256(1);
+        let claims = json!({ "iss": "c1", "sub": "c1", "aud": AUDIENCES[0], "exp": NOW, "jti": "j1" });
+        let text = key.assertion(&claims);
+        let input = text.rsplit_once('.').unwrap().0;
+        let with = |signature: [u8; 64]| format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
+        let mut twin = *Assertion::read(&text).unwrap().signature();
+        let s: [u8; 32] = twin[32..].try_into().unwrap();
+        let minus_s = -p256::Scalar::from_repr(s.into()).unwrap();
+        twin[32..].copy_from_slice(&minus_s.to_repr());
+        assert_ne!(with(twin), text);
+        assert!(is_signed(&text, &key.set()) && is_signed(&with(twin), &key.set()));
+        let mark = |text: &str| judge(&Assertion::read(text).unwrap(), &AUDIENCES, UnixSeconds(NOW)).unwrap();
+        assert_eq!(mark(&text), mark(&with(twin)));
+        assert!(!is_signed(&with([0; 64]), &key.set()));
+    }
+
+    /// The vectors of the RFCs: what the memory's verifier says is what others say.
+    #[test]
+    fn the_signatures_of_the_rfcs_verify() {
+        // RFC 8037 Appendix A.4.
+        let eddsa = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        // RFC 7515 Appendix A.3.1.
+        let es256 = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+        for (text, key) in [(eddsa, ED25519), (es256, P256)] {
+            let (input, signature) = text.rsplit_once('.').unwrap();
+            let (keys, signature) = (set(&[key]), URL_SAFE_NO_PAD.decode(signature).unwrap());
+            let key = keys.keys().next().unwrap();
+            assert!(verifies(key, input.as_bytes(), &signature));
+            assert!(!verifies(key, &input.as_bytes()[1..], &signature));
+        }
     }
 }

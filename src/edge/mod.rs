@@ -11,6 +11,7 @@ mod message;
 mod ports;
 mod registry;
 mod settings;
+mod signatures;
 mod sql;
 
 use worker::{

@@ -101,20 +101,25 @@ impl Jwk {
     }
 
     /// The members that make it this key, in lexicographic order (RFC 7638 §3.2, RFC 8037 §2).
-    #[must_use]
-    pub fn required_members(&self) -> Vec<(&'static str, &str)> {
+    fn required_members(&self) -> Vec<(&'static str, &str)> {
         let mut members = vec![("crv", self.algorithm.curve()), ("kty", self.algorithm.key_type()), ("x", &self.x)];
         members.extend(self.y.as_deref().map(|y| ("y", y)));
         members
     }
 
-    /// SHA-256 thumbprint in base64url (RFC 7638 §3).
+    /// These members as JSON without white space: what a thumbprint is made of, and all that a verifier needs.
     #[must_use]
-    pub fn thumbprint(&self) -> String {
+    pub fn canonical_json(&self) -> String {
         // No value holds a character that JSON escapes.
         let members: Vec<String> =
             self.required_members().iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
-        URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{{{}}}", members.join(","))))
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// SHA-256 thumbprint in base64url (RFC 7638 §3).
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::digest(self.canonical_json()))
     }
 
     /// The key as a document (RFC 7517 §4), `alg` and `use` always said.
