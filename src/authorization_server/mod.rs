@@ -6,6 +6,7 @@ pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_cache;
 pub mod client_credentials;
+pub mod metadata;
 pub mod registry;
 pub mod scope_registry;
 pub mod signing_keys;
