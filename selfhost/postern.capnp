@@ -16,6 +16,13 @@
 #
 #   curl -fsS 'http://127.0.0.1:8788/cdn-cgi/handler/scheduled?cron=*+*+*+*+*'
 #
+# Two headers the reverse proxy must set itself, in place of what the client sent:
+#
+#   X-Forwarded-Proto   `https`: how the client came. Without it, where PUBLIC_URL is https, all but /health and /ready is
+#                       refused as plain http.
+#   CF-Connecting-IP    the client's address. It counts on a Unix socket only (`--socket-addr=http=unix:/run/postern.sock`):
+#                       over TCP workerd names the other end itself, which behind a proxy is the proxy, one for all clients.
+#
 # The tests start the same Worker: `tests/workerd/test.capnp` takes everything but the way out from this file.
 
 using Workerd = import "/workerd/workerd.capnp";
@@ -24,11 +31,14 @@ const config :Workerd.Config = (
   services = [.mainService, .cronService, .stateService, .internetService],
   sockets = [
     # What clients and browsers reach, through a reverse proxy that ends TLS.
-    (name = "http", address = "127.0.0.1:8787", http = (), service = "main"),
+    (name = "http", address = "127.0.0.1:8787", http = .publicHttp, service = "main"),
     # Whoever reaches this one can start a sweep as often as they like: loopback only, and its own port.
     (name = "cron", address = "127.0.0.1:8788", http = (), service = "cron"),
   ],
 );
+
+# How the public socket reads requests: the URL that the Worker sees has the scheme that the reverse proxy names.
+const publicHttp :Workerd.HttpOptions = (forwardedProtoHeader = "X-Forwarded-Proto");
 
 # The Worker itself.
 const mainService :Workerd.Service = (name = "main", worker = .postern);
@@ -70,11 +80,12 @@ const postern :Workerd.Worker = (
     (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),
     (name = "SIGNING_KEYS", fromEnvironment = "SIGNING_KEYS"),
 
-    # Four settings that Fides and fidesops know too: our name, then theirs.
+    # Five settings that Fides and fidesops know too: our name, then theirs.
     (name = "OAUTH_ROOT_CLIENT_ID", fromEnvironment = "OAUTH_ROOT_CLIENT_ID"),
     (name = "OAUTH_ROOT_CLIENT_SECRET", fromEnvironment = "OAUTH_ROOT_CLIENT_SECRET"),
     (name = "OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", fromEnvironment = "OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES"),
     (name = "APP_ENCRYPTION_KEY", fromEnvironment = "APP_ENCRYPTION_KEY"),
+    (name = "CORS_ORIGINS", fromEnvironment = "CORS_ORIGINS"),
 
     (name = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_ID",
      fromEnvironment = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_ID"),
@@ -84,6 +95,8 @@ const postern :Workerd.Worker = (
      fromEnvironment = "FIDES__SECURITY__OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES"),
     (name = "FIDES__SECURITY__APP_ENCRYPTION_KEY",
      fromEnvironment = "FIDES__SECURITY__APP_ENCRYPTION_KEY"),
+    (name = "FIDES__SECURITY__CORS_ORIGINS",
+     fromEnvironment = "FIDES__SECURITY__CORS_ORIGINS"),
 
     (name = "FIDESOPS__SECURITY__OAUTH_ROOT_CLIENT_ID",
      fromEnvironment = "FIDESOPS__SECURITY__OAUTH_ROOT_CLIENT_ID"),
@@ -93,6 +106,8 @@ const postern :Workerd.Worker = (
      fromEnvironment = "FIDESOPS__SECURITY__OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES"),
     (name = "FIDESOPS__SECURITY__APP_ENCRYPTION_KEY",
      fromEnvironment = "FIDESOPS__SECURITY__APP_ENCRYPTION_KEY"),
+    (name = "FIDESOPS__SECURITY__CORS_ORIGINS",
+     fromEnvironment = "FIDESOPS__SECURITY__CORS_ORIGINS"),
   ],
 
   # The unique keys name the folders under `state` and enter into every object's id: changed keys lose the data.

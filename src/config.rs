@@ -3,6 +3,7 @@
 //! Decides: which values are acceptable and what is derived from them. Leaves to others: where the text comes from (the
 //! edge looks names up in the runtime's environment). A problem names the setting, never its value.
 
+pub mod origins;
 mod signing_keys;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -11,6 +12,7 @@ use sha2::Sha256;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
+use self::origins::Origins;
 pub use self::signing_keys::ScheduledKey;
 use crate::protocol::{
     secret::{SecretDigest, SecretText},
@@ -45,6 +47,8 @@ pub struct Settings {
     pub refresh_lead: Seconds,
     /// How long a verified token may be trusted on token reads without asking the registry.
     pub revocation_lag: Seconds,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: Origins,
 }
 
 /// The root client: it exists in the settings only.
@@ -129,6 +133,12 @@ impl PublicUrl {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.origin
+    }
+
+    /// Whether clients reach us by https; else on loopback.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https:")
     }
 
     /// Host and port, for the rule that we never call ourselves.
@@ -221,6 +231,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let (key, lifetime) = (application_key.as_ref(), Seconds(minutes.unwrap_or(0) * 60));
     let signing_keys =
         reader.optional("SIGNING_KEYS", signing_keys::default(key), |text| signing_keys::read(text, key, lifetime));
+    let cors_origins = reader.optional("CORS_ORIGINS", Origins::default(), Origins::read);
     let problems = std::mem::take(&mut reader.problems);
     let settings = (|| {
         let application_key = application_key?;
@@ -233,6 +244,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
             allow_loopback_providers: allow_loopback_providers?,
             refresh_lead: Seconds(refresh_lead?),
             revocation_lag: Seconds(revocation_lag?),
+            cors_origins: cors_origins?,
         })
     })();
     settings.ok_or(problems)
@@ -304,7 +316,7 @@ pub(crate) mod tests {
         let settings = read_with(&[]).unwrap();
         assert_eq!(settings.access_token_lifetime, Seconds(691_200));
         assert_eq!((settings.refresh_lead, settings.revocation_lag), (Seconds(600), Seconds(10)));
-        assert!(!settings.allow_loopback_providers);
+        assert!(!settings.allow_loopback_providers && settings.cors_origins.is_empty());
     }
 
     /// T41: root id or secret unset, empty or from a sample file.

@@ -6,6 +6,13 @@ use serde::Serialize;
 use super::error::ApiError;
 use crate::ports::PortError;
 
+/// What a page of ours may do: nothing, and be framed by nobody (checklist H5).
+const PAGE_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
+
+/// `Cross-Origin-Opener-Policy` (HTML standard §7.1.3.1).
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 /// An answer before it gets the headers that all answers have.
 #[derive(Debug)]
 pub struct Answer {
@@ -54,13 +61,25 @@ impl Answer {
         self
     }
 
-    /// The message that is sent: `no-store` and `nosniff` everywhere (checklist H1, H6), the request's id.
+    /// Whether a browser may show it as a page: it has a body, and that is not JSON.
+    fn is_page(&self) -> bool {
+        let content_type = self.headers.iter().find(|(name, _)| name == header::CONTENT_TYPE);
+        content_type.is_some_and(|(_, media_type)| !media_type.as_bytes().ends_with(b"json"))
+    }
+
+    /// The message that is sent: `nosniff` everywhere (checklist H6), `no-store` unless the answer says otherwise (H1), the
+    /// request's id; a page is not framed and keeps nothing to do with the window that opened it (H5, H7).
     #[must_use]
     pub fn into_response(self, request_id: &str, head_only: bool) -> http::Response<Vec<u8>> {
+        let is_page = self.is_page();
         let mut response = http::Response::new(if head_only { Vec::new() } else { self.body });
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if is_page {
+            headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+            headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+            headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+        }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if let Ok(id) = HeaderValue::from_str(request_id) {
@@ -69,6 +88,42 @@ impl Answer {
         for (name, value) in self.headers {
             headers.append(name, value);
         }
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H1: an answer that anybody may have says so itself; all others may not be stored.
+    #[test]
+    fn an_answer_may_choose_its_own_caching() {
+        let cached = |answer: Answer| {
+            answer
+                .into_response("id", false)
+                .headers()
+                .get_all(header::CACHE_CONTROL)
+                .iter()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(cached(Answer::empty()), ["no-store"]);
+        let public = HeaderValue::from_static("public, max-age=300");
+        assert_eq!(cached(Answer::empty().with(header::CACHE_CONTROL, public.clone())), [public]);
+    }
+
+    /// H5: a JSON document of any media type is no page, everything else with a body is.
+    #[test]
+    fn only_json_is_no_page() {
+        for (media_type, is_page) in
+            [("application/json", false), ("application/jwk-set+json", false), ("text/html; charset=utf-8", true)]
+        {
+            let answer = Answer::empty().with(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+            let response = answer.into_response("id", false);
+            assert_eq!(response.headers().contains_key(header::X_FRAME_OPTIONS), is_page, "{media_type}");
+        }
+        assert!(!Answer::empty().into_response("id", false).headers().contains_key(header::X_FRAME_OPTIONS));
     }
 }

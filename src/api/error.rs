@@ -108,6 +108,13 @@ impl ApiError {
         Self::token(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, "The request body is too large")
     }
 
+    /// 400 for a request by plain http where `PUBLIC_URL` is https.
+    #[must_use]
+    pub fn plain_http() -> Self {
+        let text = "The request came by plain http. Use https";
+        Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text)
+    }
+
     /// 400 for a token request that is not a form.
     #[must_use]
     pub fn not_a_form() -> Self {

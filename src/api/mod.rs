@@ -7,9 +7,11 @@ pub mod answer;
 mod callback;
 mod client;
 mod connection;
+mod cors;
 pub mod error;
 pub mod guard;
 mod health;
+mod https;
 mod input;
 pub mod route;
 mod scope;
@@ -124,15 +126,19 @@ pub async fn handle<P: Ports>(
     let routed = route(request.method(), request.uri().path());
     let template = match &routed {
         Routed::To(route) => route.template(),
-        Routed::WrongMethod { .. } | Routed::Nowhere => "-",
+        Routed::WrongMethod { .. } | Routed::Options { .. } | Routed::Nowhere => "-",
     };
+    let settings = deployment.as_ref().ok().map(|deployment| &*deployment.settings);
+    let is_plain = settings.is_some_and(|settings| https::is_missing(&settings.public_url, request));
     let (mut client_id, mut fault) = (None, None);
     let result = match (routed, deployment) {
         (Routed::Nowhere, _) => Err(ApiError::no_such_route()),
         (Routed::WrongMethod { allow }, _) => Err(ApiError::method_not_allowed(request.uri().path(), &allow)),
+        (Routed::Options { allow }, _) => Ok(cors::options(&allow)),
         (Routed::To(Route::Health), _) => Ok(health::health()),
         (Routed::To(Route::Ready), _) => health::ready(deployment, ports).await,
         (Routed::To(_), Err(_)) => Err(ApiError::not_configured()),
+        (Routed::To(_), Ok(_)) if is_plain => Err(ApiError::plain_http()),
         (Routed::To(route), Ok(deployment)) => {
             let required = route.required_scope();
             let (client, failed) = (RefCell::default(), RefCell::default());
@@ -142,7 +148,13 @@ pub async fn handle<P: Ports>(
             result
         }
     };
-    let (answer, cause) = result.map_or_else(ApiError::into_answer, |answer| (answer, None));
+    let (mut answer, cause) = result.map_or_else(ApiError::into_answer, |answer| (answer, None));
+    if let Some(settings) = settings {
+        answer = cors::share(answer, &settings.cors_origins, request);
+        if settings.public_url.is_https() && !is_plain {
+            answer = https::pin(answer);
+        }
+    }
     let (status, cause) = (answer.status, cause.or(fault));
     let log = LogLine {
         level: if status.is_server_error() || cause.is_some() { "error" } else { "info" },

@@ -58,6 +58,11 @@ pub enum Routed {
         /// The methods that do, for `Allow`.
         allow: String,
     },
+    /// OPTIONS of a path that exists.
+    Options {
+        /// The methods that it has, for `Allow`.
+        allow: String,
+    },
     /// There is no such path.
     Nowhere,
 }
@@ -136,7 +141,7 @@ impl Route {
 pub fn body_limit(method: &Method, path: &str) -> usize {
     match route(method, path) {
         Routed::To(route) => route.body_limit(),
-        Routed::WrongMethod { .. } | Routed::Nowhere => 0,
+        Routed::WrongMethod { .. } | Routed::Options { .. } | Routed::Nowhere => 0,
     }
 }
 
@@ -149,6 +154,7 @@ pub fn route(method: &Method, path: &str) -> Routed {
     let allow = choices.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
     match choices.into_iter().find(|(method, _)| method == wanted) {
         Some((_, route)) if method != Method::HEAD || route.is_safe() => Routed::To(route),
+        None if method == Method::OPTIONS => Routed::Options { allow },
         Some(_) | None => Routed::WrongMethod { allow },
     }
 }

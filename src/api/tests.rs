@@ -4,6 +4,7 @@
 //! L1: no secret in a line of the log, none in the body of an error.
 
 mod authorize;
+mod browsers;
 mod callback;
 mod callback_answers;
 mod canary;

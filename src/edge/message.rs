@@ -13,14 +13,13 @@ use crate::{
 /// The request headers that the API reads; copying all of them costs more than the rest of a small request.
 const READ_HEADERS: [&str; 5] = ["authorization", "content-type", "if-match", "origin", "x-request-id"];
 
-/// Reads a request, its body up to the limit of its route.
+/// Reads a request with its full URI, scheme included, its body up to the limit of its route.
 pub(super) async fn read(mut request: Request) -> Result<http::Request<Body>> {
     let url = request.url()?;
     // `Request::method` takes every method that it does not know for GET.
     let method = http::Method::from_bytes(request.inner().method().as_bytes()).map_err(into_error)?;
-    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let limit = body_limit(&method, url.path());
-    let mut builder = http::Request::builder().method(method).uri(target);
+    let mut builder = http::Request::builder().method(method).uri(url.as_str());
     for name in READ_HEADERS {
         if let Some(value) = request.headers().get(name)? {
             builder = builder.header(name, HeaderValue::from_bytes(&latin1(&value)).map_err(into_error)?);

@@ -17,6 +17,6 @@ const config :Workerd.Config = (
 );
 
 const sockets :List(Workerd.Socket) = [
-  (name = "http", http = (), service = "main"),
+  (name = "http", http = Bundle.publicHttp, service = "main"),
   (name = "cron", http = (), service = "cron"),
 ];

@@ -35,12 +35,12 @@ fn after(route: &Route) -> Option<Route> {
 }
 
 /// All routes.
-fn every_route() -> impl Iterator<Item = Route> {
+pub(super) fn every_route() -> impl Iterator<Item = Route> {
     std::iter::successors(Some(Route::Health), after)
 }
 
 /// The method and a path of a route.
-fn sample(wanted: &Route) -> (&'static str, String) {
+pub(super) fn sample(wanted: &Route) -> (&'static str, String) {
     let path = wanted.template().replace("{client_id}", "c1").replace("{connection_key}", "shop");
     let leads_there = |method: &&str| route(&method.parse().unwrap(), &path) == Routed::To(wanted.clone());
     let method = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(leads_there);

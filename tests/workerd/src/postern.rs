@@ -79,9 +79,10 @@ impl Postern {
         self.request("DELETE", path)
     }
 
-    /// A request of any method to a path of it.
+    /// A request of any method to a path of it; where `PUBLIC_URL` is https, as a reverse proxy passes it on.
     pub fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(method, &format!("{}{path}", self.url()))
+        let request = Request::new(method, &format!("{}{path}", self.url()));
+        if self.setup.is_https() { request.header("X-Forwarded-Proto", "https") } else { request }
     }
 
     /// Fires the cron trigger, at the moment that its clock shows, and waits until the sweep is done: status 200 if

@@ -75,6 +75,12 @@ impl Setup {
         Self { outbound: Some(mock.address()), ..self }
     }
 
+    /// Whether clients reach it by https.
+    pub(crate) fn is_https(&self) -> bool {
+        let public_url = self.variables.get("PUBLIC_URL").and_then(Option::as_deref);
+        public_url.is_some_and(|url| url.starts_with("https:"))
+    }
+
     /// Gives a process the settings and nothing else.
     pub(crate) fn fill_environment(&self, command: &mut Command, public_url: &str) {
         command.env_clear().env("PUBLIC_URL", public_url);

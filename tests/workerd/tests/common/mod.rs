@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use url::Url;
+use url::{Position, Url};
 use workerd_tests::{Answer, Mock, MockAnswer, MockRequest, Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET};
 
 /// Where tokens are issued.
@@ -102,7 +102,7 @@ pub(crate) fn parameter(url: &str, name: &str) -> String {
 pub(crate) fn call_back(postern: &Postern, state: &str, code: &str) -> Answer {
     let url = Url::parse_with_params(&format!("{}{CALLBACK}", postern.url()), [("state", state), ("code", code)]);
     let url = url.unwrap_or_else(|error| panic!("callback: {error}"));
-    workerd_tests::Request::new("GET", url.as_str()).send()
+    postern.get(&url[Position::BeforePath..]).send()
 }
 
 /// A read of a connection's token, whatever the answer.
