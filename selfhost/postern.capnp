@@ -78,7 +78,9 @@ const postern :Workerd.Worker = (
     (name = "ALLOW_LOOPBACK_PROVIDERS", fromEnvironment = "ALLOW_LOOPBACK_PROVIDERS"),
     (name = "REFRESH_LEAD_SECONDS", fromEnvironment = "REFRESH_LEAD_SECONDS"),
     (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),
+    (name = "AUDIT_RETENTION_DAYS", fromEnvironment = "AUDIT_RETENTION_DAYS"),
     (name = "SIGNING_KEYS", fromEnvironment = "SIGNING_KEYS"),
+    (name = "FIDES_COMPATIBILITY", fromEnvironment = "FIDES_COMPATIBILITY"),
 
     # Five settings that Fides and fidesops know too: our name, then theirs.
     (name = "OAUTH_ROOT_CLIENT_ID", fromEnvironment = "OAUTH_ROOT_CLIENT_ID"),

@@ -3,6 +3,7 @@
 //! Decides: which values are acceptable and what is derived from them. Leaves to others: where the text comes from (the
 //! edge looks names up in the runtime's environment). A problem names the setting, never its value.
 
+pub mod compatibility;
 pub mod origins;
 mod signing_keys;
 
@@ -12,8 +13,8 @@ use sha2::Sha256;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use self::origins::Origins;
 pub use self::signing_keys::ScheduledKey;
+use self::{compatibility::Compatibility, origins::Origins};
 use crate::protocol::{
     secret::{SecretDigest, SecretText},
     time::Seconds,
@@ -45,10 +46,14 @@ pub struct Settings {
     pub allow_loopback_providers: bool,
     /// How long before its expiry a provider's token is refreshed, at most.
     pub refresh_lead: Seconds,
+    /// How long audit rows are kept.
+    pub audit_retention: Seconds,
     /// How long a verified token may be trusted on token reads without asking the registry.
     pub revocation_lag: Seconds,
     /// Whose pages may call the API from a browser.
     pub cors_origins: Origins,
+    /// Where we do as Fides does, against the RFCs.
+    pub compatibility: Compatibility,
 }
 
 /// The root client: it exists in the settings only.
@@ -228,10 +233,12 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let allow_loopback_providers = reader.optional("ALLOW_LOOPBACK_PROVIDERS", false, switch);
     let refresh_lead = reader.optional("REFRESH_LEAD_SECONDS", 600, |text| within(text, 0, 86_400));
     let revocation_lag = reader.optional("REVOCATION_LAG_SECONDS", 10, |text| within(text, 0, 300));
+    let audit_days = reader.optional("AUDIT_RETENTION_DAYS", 90, |text| within(text, 1, 3650));
     let (key, lifetime) = (application_key.as_ref(), Seconds(minutes.unwrap_or(0) * 60));
     let signing_keys =
         reader.optional("SIGNING_KEYS", signing_keys::default(key), |text| signing_keys::read(text, key, lifetime));
     let cors_origins = reader.optional("CORS_ORIGINS", Origins::default(), Origins::read);
+    let fides_compatibility = reader.optional("FIDES_COMPATIBILITY", false, switch);
     let problems = std::mem::take(&mut reader.problems);
     let settings = (|| {
         let application_key = application_key?;
@@ -243,8 +250,10 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
             public_url: public_url?,
             allow_loopback_providers: allow_loopback_providers?,
             refresh_lead: Seconds(refresh_lead?),
+            audit_retention: Seconds(audit_days? * 86_400),
             revocation_lag: Seconds(revocation_lag?),
             cors_origins: cors_origins?,
+            compatibility: Compatibility::new(fides_compatibility?),
         })
     })();
     settings.ok_or(problems)
@@ -316,6 +325,7 @@ pub(crate) mod tests {
         let settings = read_with(&[]).unwrap();
         assert_eq!(settings.access_token_lifetime, Seconds(691_200));
         assert_eq!((settings.refresh_lead, settings.revocation_lag), (Seconds(600), Seconds(10)));
+        assert_eq!(settings.audit_retention, Seconds(90 * 86_400));
         assert!(!settings.allow_loopback_providers && settings.cors_origins.is_empty());
     }
 

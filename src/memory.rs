@@ -1,5 +1,6 @@
 //! Tests only: the same ports in memory, with faults on demand.
 
+mod registry;
 pub(crate) mod signatures;
 
 use std::{
@@ -13,10 +14,7 @@ use futures_executor::LocalSpawner;
 use futures_util::{future::LocalBoxFuture, task::LocalSpawn};
 
 use crate::{
-    authorization_server::{
-        client::Client,
-        registry::{self, RegistryReply, RegistryRequest},
-    },
+    authorization_server::registry::{Registry, RegistryReply, RegistryRequest},
     config::Settings,
     connection::{
         actor::Actor,
@@ -25,7 +23,7 @@ use crate::{
         key::ConnectionKey,
     },
     ports::{
-        Background, ClientStore, Clients, Clock, ConnectionActors, Directory, Listing, PortError, ProviderFailure,
+        Background, Clients, Clock, ConnectionActors, Directory, Listing, Multipart, PortError, ProviderFailure,
         ProviderHttp, ProviderRequest, ProviderResponse, RecordStore,
     },
     protocol::{
@@ -34,51 +32,7 @@ use crate::{
     },
 };
 
-/// Clients in a map.
-#[derive(Default)]
-pub(crate) struct MemoryClients {
-    /// By id.
-    clients: RefCell<BTreeMap<String, Client>>,
-    /// Whether every call fails.
-    broken: Cell<bool>,
-}
-
-impl MemoryClients {
-    /// Makes every further call fail.
-    pub(crate) fn break_storage(&self) {
-        self.broken.set(true);
-    }
-
-    /// Ends what [`MemoryClients::break_storage`] began.
-    pub(crate) fn mend_storage(&self) {
-        self.broken.set(false);
-    }
-
-    /// The map, unless storage is broken.
-    fn map(&self) -> Result<RefMut<'_, BTreeMap<String, Client>>, PortError> {
-        if self.broken.get() { Err(PortError("storage is broken".to_owned())) } else { Ok(self.clients.borrow_mut()) }
-    }
-}
-
-impl ClientStore for MemoryClients {
-    fn find(&self, client_id: &str) -> Result<Option<Client>, PortError> {
-        Ok(self.map()?.get(client_id).cloned())
-    }
-
-    fn insert(&self, client: &Client) -> Result<(), PortError> {
-        self.map()?.insert(client.client_id.clone(), client.clone());
-        Ok(())
-    }
-
-    fn update(&self, client: &Client) -> Result<(), PortError> {
-        self.insert(client)
-    }
-
-    fn remove(&self, client_id: &str) -> Result<(), PortError> {
-        self.map()?.remove(client_id);
-        Ok(())
-    }
-}
+pub(crate) use registry::MemoryRegistry;
 
 /// What a provider answers to a request.
 type Provider = Box<dyn Fn(&ProviderRequest) -> Result<ProviderResponse, ProviderFailure>>;
@@ -117,7 +71,9 @@ pub(crate) struct Memory {
     /// What connections and requests share.
     shared: Rc<Shared>,
     /// The registry's storage.
-    pub(crate) clients: MemoryClients,
+    pub(crate) clients: MemoryRegistry,
+    /// The registry object.
+    registry: RefCell<Registry<MemoryRegistry>>,
     /// The connections' objects.
     actors: RefCell<BTreeMap<ConnectionKey, Rc<Actor<MemoryObject>>>>,
     /// Settings of the objects.
@@ -163,8 +119,9 @@ impl Memory {
             is_slow: Cell::new(|_| false),
             spawner,
         };
-        let (shared, clients) = (Rc::new(shared), MemoryClients::default());
-        Self { shared, clients, actors: RefCell::default(), settings }
+        let (shared, clients) = (Rc::new(shared), MemoryRegistry::default());
+        let registry = RefCell::new(Registry::new(clients.clone()));
+        Self { shared, clients, registry, actors: RefCell::default(), settings }
     }
 
     /// Moves the clock.
@@ -203,13 +160,19 @@ impl Memory {
     /// Restarts every object: memory is lost, storage stays.
     pub(crate) fn restart(&self) {
         self.actors.borrow_mut().clear();
+        self.registry.replace(Registry::new(self.clients.clone()));
     }
 
-    /// Everything that is stored, as one text: clients, connections, directory.
+    /// Everything that is stored, as one text: clients, audit rows, marks, connections, directory.
     pub(crate) fn dump(&self) -> String {
-        let clients = serde_json::to_string(&*self.clients.clients.borrow()).unwrap();
+        format!("{}\n{}", self.state(), self.clients.dump())
+    }
+
+    /// What is stored of clients and connections, as one text; without the log of what was done and refused.
+    pub(crate) fn state(&self) -> String {
         let rows: Vec<Row> = self.shared.rows.borrow().values().cloned().collect();
-        format!("{clients}\n{:?}\n{}", self.shared.records.borrow(), serde_json::to_string(&rows).unwrap())
+        let rows = serde_json::to_string(&rows).unwrap();
+        format!("{}\n{:?}\n{rows}", self.clients.clients(), self.shared.records.borrow())
     }
 
     /// The actor of a key.
@@ -233,8 +196,8 @@ impl Clock for Memory {
 impl Clients for Memory {
     async fn ask(&self, request: RegistryRequest) -> Result<RegistryReply, PortError> {
         // Broken storage is a registry that answers nothing, not even what it could say without looking.
-        drop(self.clients.map()?);
-        registry::execute(&self.clients, request)
+        self.clients.read()?;
+        self.registry.borrow().execute(self.now(), request)
     }
 }
 
@@ -259,6 +222,21 @@ impl Listing for Memory {
         let mut due: Vec<&Row> = rows.values().filter(|row| row.due.is_some_and(|due| due <= now)).collect();
         due.sort_by_key(|row| row.due);
         Ok(due.iter().take(usize::try_from(limit).unwrap()).map(|row| row.key.clone()).collect())
+    }
+}
+
+impl Multipart for Memory {
+    async fn form_fields(&self, content_type: &str, body: &[u8]) -> Option<Vec<(String, String)>> {
+        let body = body.to_vec();
+        let body = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
+        let mut form = multer::Multipart::new(body, multer::parse_boundary(content_type).ok()?);
+        let mut fields = Vec::new();
+        while let Some(field) = form.next_field().await.ok()? {
+            let (name, is_file) = (field.name()?.to_owned(), field.file_name().is_some());
+            let text = field.text().await.ok()?;
+            fields.push((name, if is_file { String::new() } else { text }));
+        }
+        Some(fields)
     }
 }
 

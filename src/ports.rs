@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::{
     authorization_server::{
+        audit::AuditEntry,
         client::Client,
         registry::{RegistryReply, RegistryRequest},
     },
@@ -43,7 +44,7 @@ pub trait Clients {
     async fn ask(&self, request: RegistryRequest) -> Result<RegistryReply, PortError>;
 }
 
-/// Storage of the client registry, seen from inside its object.
+/// Clients in the storage of the registry, seen from inside its object.
 pub trait ClientStore {
     /// The client of an id.
     fn find(&self, client_id: &str) -> Result<Option<Client>, PortError>;
@@ -53,6 +54,47 @@ pub trait ClientStore {
     fn update(&self, client: &Client) -> Result<(), PortError>;
     /// Removes a client; removing nobody is no error.
     fn remove(&self, client_id: &str) -> Result<(), PortError>;
+    /// One page, newest first, and how many there are in all.
+    fn page(&self, query: PageQuery) -> Result<(Vec<Client>, u32), PortError>;
+}
+
+/// The audit log in the same storage.
+pub trait AuditStore {
+    /// Stores a row; gives its id, which is greater than all before it.
+    fn append(&self, entry: &AuditEntry) -> Result<u64, PortError>;
+    /// Replaces a row; replacing one that is gone is no error.
+    fn rewrite(&self, row: u64, entry: &AuditEntry) -> Result<(), PortError>;
+    /// One page of what is shown of rows, newest first.
+    fn audit_page(&self, query: PageQuery) -> Result<Page, PortError>;
+}
+
+/// Marks in the same storage: keys that mean something until an instant.
+pub trait MarkStore {
+    /// Sets a mark; false when it is set already, and not over.
+    fn mark(&self, mark: Mark, key: &str, until: UnixSeconds, now: UnixSeconds) -> Result<bool, PortError>;
+    /// Whether a mark is set, over or not.
+    fn is_marked(&self, mark: Mark, key: &str) -> Result<bool, PortError>;
+    /// Marks of a kind, the ones that last longest first, at most so many.
+    fn marks(&self, mark: Mark, limit: u32) -> Result<Vec<(String, UnixSeconds)>, PortError>;
+}
+
+/// What a mark means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// The token of this `jti` was revoked.
+    RevokedToken,
+    /// This client assertion was used.
+    UsedAssertion,
+    /// This failure budget is spent.
+    SpentBudget,
+}
+
+/// The whole storage of the registry.
+pub trait RegistryStore: ClientStore + AuditStore + MarkStore {
+    /// Does some work; if it fails, nothing of it is stored.
+    fn atomically(&self, work: &mut dyn FnMut() -> Result<(), PortError>) -> Result<(), PortError>;
+    /// Removes marks that are over and audit rows from before an instant, some at a time; says how many.
+    fn prune(&self, now: UnixSeconds, audit_before: UnixSeconds) -> Result<u32, PortError>;
 }
 
 /// The connections, seen from a request or from the sweep: one object request.
@@ -92,6 +134,13 @@ pub trait Listing {
 pub trait Signatures {
     /// Whether this key signed this message; `false` also for a key that is none (a point off its curve).
     async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8]) -> Result<bool, PortError>;
+}
+
+/// The platform's parser of `multipart/form-data` (RFC 7578).
+pub trait Multipart {
+    /// The fields of a body whose size the caller has bounded, in order, at least one more than a form may have; a file as
+    /// an empty text. None when it is no such form.
+    async fn form_fields(&self, content_type: &str, body: &[u8]) -> Option<Vec<(String, String)>>;
 }
 
 /// Work that goes on when the request that began it has been answered or given up.

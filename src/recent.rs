@@ -1,7 +1,7 @@
 //! A small, bounded memory of what was seen lately. Knows nobody.
 //!
 //! A list that is searched from its newest end: for some hundred entries that is as fast as a tree, and it weighs a tenth
-//! of one in the module. When it is full, it forgets everything; what is forgotten is only slower the next time.
+//! of one in the module. When it is full, it forgets what was remembered first.
 
 /// Most entries.
 pub const LIMIT: usize = 512;
@@ -38,7 +38,7 @@ impl<Key, Value> Recent<Key, Value> {
     {
         self.forget(&key);
         if self.0.len() >= LIMIT {
-            self.0.clear();
+            self.0.remove(0);
         }
         self.0.push((key, value));
     }
@@ -86,6 +86,6 @@ mod tests {
             recent.remember(number, ());
             assert!(recent.len() <= LIMIT);
         }
-        assert_eq!((recent.len(), recent.find(&LIMIT)), (1, Some(&())));
+        assert_eq!((recent.len(), recent.find(&LIMIT), recent.find(&0)), (LIMIT, Some(&()), None));
     }
 }

@@ -48,6 +48,12 @@ impl Answer {
         Self { status, headers: vec![(header::CONTENT_TYPE, media_type)], body: text.into().into_bytes() }
     }
 
+    /// An empty body with a status that could have one.
+    #[must_use]
+    pub const fn nothing(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
     /// No content.
     #[must_use]
     pub const fn empty() -> Self {

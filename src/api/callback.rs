@@ -8,6 +8,7 @@
 
 use super::{Context, OK, Ports, answer::Answer, error::ApiError};
 use crate::{
+    config::compatibility::Deviation,
     connection::{
         command::{AuthorizationOutcome, Command, Reply},
         state::connection_of,
@@ -17,6 +18,10 @@ use crate::{
 
 /// Longest code that is passed on.
 const CODE_LIMIT: usize = 4096;
+
+/// What Fides says when no page waits for the browser. The status is one of its three: no connection test was run.
+const FIDES_DONE: &str = "Connection test status: skipped. No referer URL available. \
+    Please navigate back to the Fides Admin UI.";
 
 /// The codes of RFC 6749 §4.1.2.1 and OpenID Connect Core §3.1.2.6; any other is shown as `unknown_error`.
 const KNOWN_ERRORS: [&str; 11] = [
@@ -54,8 +59,11 @@ pub(super) async fn complete<P: Ports>(context: &Context<'_, P>) -> Result<Answe
     };
     let key = connection_of(&context.deployment.settings.application_key, state)?; // 2
     let command = Command::CompleteAuthorization { state: state.to_owned(), outcome };
+    let as_fides = context.deployment.settings.compatibility.allows(Deviation::CallbackTexts);
     match context.ports.command(&key, command).await? {
+        Reply::Done if as_fides => Ok(Answer::text(OK, FIDES_DONE)),
         Reply::Done => Ok(Answer::text(OK, format!("The connection {key} is authorized. You can close this page.\n"))), // 4
+        Reply::Refused(refusal) if as_fides => Err(ApiError::fides_callback(refusal, &key)),
         Reply::Refused(refusal) => Err(ApiError::refusal(refusal, &key)),
         _ => Err(ApiError::unexpected_reply()),
     }

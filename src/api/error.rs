@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use crate::{
     authorization_server::{
-        access_token::NotSigned, client::ClientProblem, client_authentication::AuthenticationProblem,
-        client_credentials::GrantProblem, registry::RegistryReply, scope_registry::EVERY_SCOPE,
+        access_token::NotSigned, client_authentication::AuthenticationProblem, client_credentials::GrantProblem,
+        client_document::ClientProblem, registry::RegistryReply, scope_registry::EVERY_SCOPE,
     },
     ports::PortError,
-    protocol::{
-        authorization_header::MalformedHeader, error_code::ErrorCode, form::FormProblem, scope::Scope,
-        validation::Issue,
-    },
+    protocol::{authorization_header::MalformedHeader, error_code::ErrorCode, form::FormProblem, validation::Issue},
 };
 
 /// The realm of both challenges.
 const REALM: &str = "postern";
+
+/// When it is worth asking again whether something of ours is back.
+const UNAVAILABLE_SECONDS: u32 = 5;
 
 /// What a challenged client should do (RFC 9110 §11.6.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct ApiError {
     challenge: Option<Challenge>,
     /// `Allow`.
     allow: Option<String>,
+    /// `Retry-After`.
+    retry_after: Option<u32>,
     /// For the log only.
     cause: Option<String>,
 }
@@ -59,7 +61,7 @@ impl ApiError {
     /// A status and its text.
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = Value::String(detail.into());
-        Self { status, code: None, detail, challenge: None, allow: None, cause: None }
+        Self { status, code: None, detail, challenge: None, allow: None, retry_after: None, cause: None }
     }
 
     /// An error of the token endpoint (RFC 6749 §5.2).
@@ -81,7 +83,10 @@ impl ApiError {
     /// 405 with `Allow`; on the token endpoint also an RFC 6749 error (checklist T34).
     #[must_use]
     pub fn method_not_allowed(path: &str, allow: &str) -> Self {
-        let error = if path.trim_end_matches('/').ends_with("/oauth/token") {
+        let error = if ["token", "introspect", "revoke"]
+            .iter()
+            .any(|end| path.trim_end_matches('/').ends_with(&format!("/oauth/{end}")))
+        {
             Self::token(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "Method Not Allowed")
         } else {
             Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
@@ -129,6 +134,12 @@ impl ApiError {
         Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text)
     }
 
+    /// 400 for a request about no token.
+    #[must_use]
+    pub fn no_token() -> Self {
+        Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "token is missing")
+    }
+
     /// 422 with Fides's list.
     #[must_use]
     pub fn unprocessable(issues: &[Issue]) -> Self {
@@ -153,6 +164,18 @@ impl ApiError {
         }
     }
 
+    /// As Fides has it: 403, without a challenge, for every bearer token that cannot be used. Other errors stay.
+    #[must_use]
+    pub fn with_bearer_forbidden(self) -> Self {
+        match self.challenge {
+            Some(Challenge::Bearer { error: Some(ErrorCode::InvalidRequest | ErrorCode::InvalidToken), .. }) => {
+                let forbidden = Self::new(StatusCode::FORBIDDEN, "Not Authorized for this action");
+                Self { cause: self.cause, ..forbidden }
+            }
+            _ => self,
+        }
+    }
+
     /// What the registry refused to do.
     #[must_use]
     pub fn registry(refused: RegistryReply, required: &'static str) -> Self {
@@ -161,17 +184,39 @@ impl ApiError {
             RegistryReply::ScopeLost => Self::bearer(BearerProblem::Insufficient { required }),
             RegistryReply::CannotAssign(missing) => {
                 let text = "Cannot assign scopes that you do not have. Missing scopes";
-                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(&missing, true)))
+                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(missing.tokens(), true)))
             }
             RegistryReply::CannotManage(missing) => {
                 let text = "Cannot manage a client that holds scopes that you do not have. Missing scopes";
-                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(&missing, true)))
+                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(missing.tokens(), true)))
+            }
+            RegistryReply::ResourcesNotHeld(missing) => {
+                let text = "Cannot assign or manage resources that you do not have. Missing resources";
+                let missing = python_list(missing.iter().map(String::as_str), true);
+                Self::new(StatusCode::FORBIDDEN, format!("{text}: {missing}"))
             }
             RegistryReply::NoSuchClient => Self::new(StatusCode::NOT_FOUND, "Client not found."),
-            RegistryReply::NotAuthenticated => Self::from(AuthenticationProblem::None),
-            RegistryReply::Authenticated { .. } | RegistryReply::Done | RegistryReply::Scope(_) => {
-                PortError("unexpected reply of the registry".to_owned()).into()
+            RegistryReply::Changed => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "The client has changed since; read it again.")
             }
+            RegistryReply::NotAuthenticated => Self::from(AuthenticationProblem::None),
+            RegistryReply::TooManyFailures(wait) => {
+                let text = "Too many failed authentications; try again later";
+                let error = Self::token(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, text);
+                Self { retry_after: Some(u32::try_from(wait.0).unwrap_or(u32::MAX)), ..error }
+            }
+            RegistryReply::NotYours => {
+                let text = "The token was issued to another client";
+                Self::token(StatusCode::BAD_REQUEST, ErrorCode::UnauthorizedClient, text)
+            }
+            RegistryReply::Authenticated(_)
+            | RegistryReply::Keys(_)
+            | RegistryReply::Active(_)
+            | RegistryReply::Inactive
+            | RegistryReply::Done
+            | RegistryReply::Client(..)
+            | RegistryReply::Page(_)
+            | RegistryReply::Pruned(_) => PortError("unexpected reply of the registry".to_owned()).into(),
         }
     }
 
@@ -196,8 +241,9 @@ impl ApiError {
         if let Some(allow) = self.allow {
             add(header::ALLOW, allow);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            add(header::RETRY_AFTER, "5".to_owned());
+        let default = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_SECONDS);
+        if let Some(wait) = self.retry_after.or(default) {
+            add(header::RETRY_AFTER, wait.to_string());
         }
         if self.code.is_some() {
             add(header::PRAGMA, "no-cache".to_owned());
@@ -242,9 +288,9 @@ impl From<MalformedHeader> for BearerProblem {
     fn from(malformed: MalformedHeader) -> Self {
         match malformed {
             MalformedHeader::BearerToken => Self::Unusable,
-            MalformedHeader::Repeated | MalformedHeader::TooLong | MalformedHeader::Basic | MalformedHeader::Bearer => {
-                Self::Malformed
-            }
+            // Another scheme, well-formed or not, is no bearer token (RFC 6750 §3.1).
+            MalformedHeader::Basic => Self::Missing,
+            MalformedHeader::Repeated | MalformedHeader::TooLong | MalformedHeader::Bearer => Self::Malformed,
         }
     }
 }
@@ -286,7 +332,9 @@ impl From<AuthenticationProblem> for ApiError {
                     .challenged(Challenge::Basic)
             }
             AuthenticationProblem::Form(problem) => problem.into(),
-            AuthenticationProblem::TwoMethods | AuthenticationProblem::OutsideGrammar => {
+            AuthenticationProblem::TwoMethods
+            | AuthenticationProblem::OutsideGrammar
+            | AuthenticationProblem::AssertionType => {
                 Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, problem.to_string())
             }
         }
@@ -297,6 +345,7 @@ impl From<GrantProblem> for ApiError {
     fn from(problem: GrantProblem) -> Self {
         let code = match problem {
             GrantProblem::Form(_) | GrantProblem::NoGrantType => ErrorCode::InvalidRequest,
+            GrantProblem::InvalidTarget => ErrorCode::InvalidTarget,
             GrantProblem::UnsupportedGrantType => ErrorCode::UnsupportedGrantType,
             GrantProblem::MalformedScope | GrantProblem::ScopeNotHeld => ErrorCode::InvalidScope,
         };
@@ -310,18 +359,19 @@ impl From<ClientProblem> for ApiError {
         match problem {
             ClientProblem::Malformed(issues) => Self::unprocessable(&issues),
             ClientProblem::UnknownScope => {
-                let every = python_list(&EVERY_SCOPE, false);
+                let every = python_list(EVERY_SCOPE.tokens(), false);
                 Self::new(StatusCode::FORBIDDEN, format!("Invalid Scope. Scopes must be one of {every}."))
             }
         }
     }
 }
 
-/// A Python list literal, as Fides words its errors; a scope-token may hold a single quote, ours never do.
-fn python_list(scope: &Scope, sorted: bool) -> String {
-    let mut tokens: Vec<&str> = scope.tokens().collect();
+/// A Python list literal, as Fides words its errors; neither our scope-tokens nor a resource that we store hold a quote
+/// that would end an item for a reader.
+fn python_list<'a>(items: impl Iterator<Item = &'a str>, sorted: bool) -> String {
+    let mut items: Vec<&str> = items.collect();
     if sorted {
-        tokens.sort_unstable();
+        items.sort_unstable();
     }
-    format!("[{}]", tokens.iter().map(|token| format!("'{token}'")).collect::<Vec<_>>().join(", "))
+    format!("[{}]", items.iter().map(|item| format!("'{item}'")).collect::<Vec<_>>().join(", "))
 }

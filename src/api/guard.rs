@@ -1,13 +1,14 @@
 //! The guard: whose token this is, and whether its scope reaches.
 //!
-//! Decides: 400, 401 or 403 for a presented bearer token, by what the token itself says. Leaves to others: whether its
-//! client still holds the scope (the registry, in the same object request as the command).
+//! Decides: 400 or 401 for a presented bearer token, by what the token itself says. Leaves to others: whether it reaches,
+//! and whether its client still holds the scope (the registry, in the same object request as the command, which also
+//! writes down whom it refuses).
 
 use std::cell::RefCell;
 
 use sha2::{Digest, Sha256};
 
-use super::{Context, Ports, error::ApiError, error::BearerProblem};
+use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, error::BearerProblem};
 use crate::{
     authorization_server::{
         access_token::Verified,
@@ -16,9 +17,11 @@ use crate::{
     protocol::{
         authorization_header::{Credentials, credentials},
         form::Form,
+        page::PageQuery,
         scope::Scope,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
+        token::AccessTokenClaims,
     },
     recent::Recent,
 };
@@ -50,7 +53,7 @@ impl VerifiedTokens {
     }
 }
 
-/// A caller whose token is good and reaches; the registry has not been asked yet.
+/// A caller whose token is good; the registry has not been asked yet.
 pub(super) struct Guarded {
     /// Who it is.
     caller: Caller,
@@ -65,10 +68,10 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    /// Checks the bearer token of a request against the scope that its route requires.
+    /// Checks the bearer token of a request.
     ///
     /// # Errors
-    /// 400, 401 or 403, see [`BearerProblem`].
+    /// 400 or 401, see [`BearerProblem`].
     pub(super) fn new<P: Ports>(context: &Context<'_, P>) -> Result<Self, ApiError> {
         // A guarded handler on an open route would be a mistake of ours: nobody holds the empty scope.
         let required = context.required.unwrap_or_default();
@@ -80,9 +83,6 @@ impl Guarded {
             None => verify(context, &token, digest, now)?,
         };
         context.client_id.replace(Some(verified.caller.client_id.clone()));
-        if !verified.caller.scope.contains(required) {
-            return Err(ApiError::bearer(BearerProblem::Insufficient { required }));
-        }
         let VerifiedToken { caller, expires_at, admitted_at } = verified;
         Ok(Self { caller, required, digest, admitted_at, expires_at })
     }
@@ -97,7 +97,7 @@ impl Guarded {
         action: Action,
     ) -> Result<RegistryReply, ApiError> {
         match self.ask(context, action).await? {
-            reply @ (RegistryReply::Done | RegistryReply::Scope(_)) => Ok(reply),
+            reply @ (RegistryReply::Done | RegistryReply::Client(..) | RegistryReply::Page(_)) => Ok(reply),
             refused => Err(ApiError::registry(refused, self.required)),
         }
     }
@@ -105,7 +105,38 @@ impl Guarded {
     /// One object request to the registry.
     async fn ask<P: Ports>(&self, context: &Context<'_, P>, action: Action) -> Result<RegistryReply, ApiError> {
         let (caller, required) = (self.caller.clone(), self.required.to_owned());
-        Ok(context.ports.ask(RegistryRequest::Act { caller, required, action }).await?)
+        Ok(context.ports.ask(RegistryRequest::Act(caller, required, action, context.origin.clone())).await?)
+    }
+
+    /// What was read of the request; if it could not be read, a caller learns why only if it may use the route at all.
+    ///
+    /// # Errors
+    /// As [`Guarded::act`], then the one given.
+    pub(super) async fn or_first_admit<P: Ports, Value>(
+        &self,
+        context: &Context<'_, P>,
+        read: Result<Value, ApiError>,
+    ) -> Result<Value, ApiError> {
+        if read.is_err() {
+            self.admit(context).await?;
+        }
+        read
+    }
+
+    /// One page of a list of the registry.
+    ///
+    /// # Errors
+    /// As [`Guarded::act`].
+    pub(super) async fn page<P: Ports>(
+        &self,
+        context: &Context<'_, P>,
+        action: Action,
+        query: PageQuery,
+    ) -> Result<Answer, ApiError> {
+        match self.act(context, action).await? {
+            RegistryReply::Page(page) => Answer::json(OK, &page.answer(query)),
+            _ => Err(ApiError::unexpected_reply()),
+        }
     }
 
     /// As [`Guarded::act`], where nothing to act on is as good as done.
@@ -139,7 +170,8 @@ impl Guarded {
     pub(super) async fn admit_within<P: Ports>(&self, context: &Context<'_, P>, lag: Seconds) -> Result<(), ApiError> {
         let now = context.ports.now();
         // An admission from the future (the clock was set back) is not trusted.
-        if self.admitted_at.is_some_and(|at| at <= now && now < at.plus(lag)) {
+        let lately = self.admitted_at.is_some_and(|at| at <= now && now < at.plus(lag));
+        if lately && self.caller.scope.contains(self.required) {
             return Ok(());
         }
         self.admit(context).await?;
@@ -169,17 +201,20 @@ fn verify<P: Ports>(
 ) -> Result<VerifiedToken, ApiError> {
     let unusable = || ApiError::bearer(BearerProblem::Unusable);
     let Verified { claims, trusted_until } = context.deployment.authority.verify(token, now).map_err(|_| unusable())?;
-    let scope = match claims.scope.as_str() {
-        "" => Scope::default(),
-        scope => Scope::parse(scope).map_err(|_| unusable())?,
-    };
-    let root = &context.deployment.settings.root;
-    let is_root = claims.client_id == root.client_id;
-    if is_root && claims.epoch != root.epoch {
-        return Err(unusable());
-    }
-    let caller = Caller { client_id: claims.client_id, epoch: claims.epoch, scope, is_root };
+    let caller = caller_of(context.deployment, &claims).ok_or_else(unusable)?;
     let verified = VerifiedToken { caller, expires_at: trusted_until, admitted_at: None };
     context.deployment.verified.remember(digest, verified.clone());
     Ok(verified)
+}
+
+/// Whose token this is; none for one of an earlier root client.
+pub(super) fn caller_of(deployment: &Deployment, claims: &AccessTokenClaims) -> Option<Caller> {
+    let scope = match claims.scope.as_str() {
+        "" => Scope::default(),
+        scope => Scope::parse(scope).ok()?,
+    };
+    let root = &deployment.settings.root;
+    let is_root = claims.client_id == root.client_id;
+    let (client_id, jti, epoch) = (claims.client_id.clone(), claims.jti.clone(), claims.epoch);
+    (!is_root || epoch == root.epoch).then_some(Caller { client_id, epoch, jti, scope, is_root })
 }

@@ -51,6 +51,17 @@ pub(super) fn json(request: &http::Request<Body>) -> Result<Value, ApiError> {
     })
 }
 
+/// As [`json`], where there must be a body.
+///
+/// # Errors
+/// As [`json`]; 422 for none.
+pub(super) fn required_json(request: &http::Request<Body>) -> Result<Value, ApiError> {
+    match json(request)? {
+        Value::Null => Err(ApiError::unprocessable(&[Issue::missing(vec!["body".into()])])),
+        body => Ok(body),
+    }
+}
+
 /// A connector document: YAML by content type (RFC 9512 and its forerunners), else JSON.
 ///
 /// # Errors

@@ -4,8 +4,10 @@
 //! runtime's own request and response types (the edge), every decision of the domain.
 
 pub mod answer;
+mod audit;
 mod callback;
 mod client;
+mod client_authentication;
 mod connection;
 mod cors;
 pub mod error;
@@ -13,6 +15,9 @@ pub mod guard;
 mod health;
 mod https;
 mod input;
+mod introspection;
+mod metadata;
+mod revocation;
 pub mod route;
 mod scope;
 pub mod sweep;
@@ -24,9 +29,9 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::{
-    authorization_server::access_token::TokenAuthority,
-    config::{Problem, Settings},
-    ports::{Clients, Clock, ConnectionActors, Listing, random},
+    authorization_server::{access_token::TokenAuthority, audit::Origin},
+    config::{Problem, Settings, compatibility::Deviation},
+    ports::{Clients, Clock, ConnectionActors, Listing, Multipart, Signatures, random},
     protocol::secret::hex,
 };
 
@@ -67,9 +72,9 @@ impl Deployment {
 }
 
 /// Everything that a request needs from outside.
-pub trait Ports: Clients + Clock + ConnectionActors + Listing {}
+pub trait Ports: Clients + Clock + ConnectionActors + Listing + Multipart + Signatures {}
 
-impl<P: Clients + Clock + ConnectionActors + Listing> Ports for P {}
+impl<P: Clients + Clock + ConnectionActors + Listing + Multipart + Signatures> Ports for P {}
 
 /// One request on its way through a deployment.
 struct Context<'a, P> {
@@ -79,8 +84,12 @@ struct Context<'a, P> {
     ports: &'a P,
     /// The request.
     request: &'a http::Request<Body>,
+    /// Its route's path, parameters by name.
+    template: &'static str,
     /// The scope that its route requires.
     required: Option<&'static str>,
+    /// Where it comes from; for the audit log.
+    origin: Origin,
     /// Who is calling, once known; for the log.
     client_id: RefCell<Option<String>>,
     /// What of ours failed although the request as a whole did not; for the log.
@@ -142,10 +151,13 @@ pub async fn handle<P: Ports>(
         (Routed::To(route), Ok(deployment)) => {
             let required = route.required_scope();
             let (client, failed) = (RefCell::default(), RefCell::default());
-            let context = Context { deployment, ports, request, required, client_id: client, fault: failed };
+            let origin = client_authentication::origin(request, &request_id);
+            let context =
+                Context { deployment, ports, request, template, required, origin, client_id: client, fault: failed };
             let result = dispatch(&context, route).await;
             (client_id, fault) = (context.client_id.into_inner(), context.fault.into_inner());
-            result
+            let forbids = deployment.settings.compatibility.allows(Deviation::ForbiddenBearer);
+            if forbids { result.map_err(ApiError::with_bearer_forbidden) } else { result }
         }
     };
     let (mut answer, cause) = result.map_or_else(ApiError::into_answer, |answer| (answer, None));
@@ -189,11 +201,21 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
     match route {
         Route::Health | Route::Ready => Err(ApiError::no_such_route()),
         Route::Token => token::issue(context).await,
+        Route::Introspect => introspection::introspect(context).await,
+        Route::Revoke => revocation::revoke(context).await,
+        Route::Metadata => metadata::metadata(context),
+        Route::Keys => metadata::keys(context),
+        Route::Audit => audit::list(context).await,
         Route::CreateClient => client::create(context).await,
+        Route::ListClients => client::list(context).await,
+        Route::ReadClient(client_id) => client::read(context, client_id).await,
+        Route::UpdateClient(client_id) => client::update(context, client_id).await,
+        Route::RotateSecret(client_id) => client::rotate(context, client_id).await,
         Route::DeleteClient(client_id) => client::delete(context, client_id).await,
         Route::ReadClientScope(client_id) => client::read_scope(context, client_id).await,
         Route::ReplaceClientScope(client_id) => client::replace_scope(context, client_id).await,
         Route::Scopes => scope::list(context).await,
+        Route::Roles => scope::roles(context).await,
         Route::Callback => callback::complete(context).await,
         Route::ListConnections => connection::list(context).await,
         Route::SaveConnections => connection::save(context).await,

@@ -14,8 +14,26 @@ pub enum Route {
     Ready,
     /// RFC 6749 §3.2.
     Token,
+    /// RFC 7662.
+    Introspect,
+    /// RFC 7009.
+    Revoke,
+    /// RFC 8414.
+    Metadata,
+    /// RFC 7517 §5.
+    Keys,
+    /// Lists what was done and what was refused.
+    Audit,
     /// Registers a client.
     CreateClient,
+    /// Lists clients.
+    ListClients,
+    /// Shows a client.
+    ReadClient(String),
+    /// Changes a client.
+    UpdateClient(String),
+    /// Gives a client a new secret.
+    RotateSecret(String),
     /// Removes a client.
     DeleteClient(String),
     /// Reads a client's scopes.
@@ -24,6 +42,8 @@ pub enum Route {
     ReplaceClientScope(String),
     /// Lists every scope.
     Scopes,
+    /// Lists the scopes of each role.
+    Roles,
     /// RFC 6749 §4.1.2: where providers send the browser back to.
     Callback,
     /// Lists connections.
@@ -67,8 +87,8 @@ pub enum Routed {
     Nowhere,
 }
 
-/// Body limit of the token endpoint (checklist T5).
-const TOKEN_BODY_LIMIT: usize = 16 * 1024;
+/// Body limit of the token endpoint and its like (checklist T5).
+const FORM_BODY_LIMIT: usize = 16 * 1024;
 
 /// Body limit of connector definitions.
 const DEFINITION_BODY_LIMIT: usize = 256 * 1024;
@@ -84,10 +104,17 @@ impl Route {
             Self::Health => "/health",
             Self::Ready => "/ready",
             Self::Token => "/api/v1/oauth/token",
-            Self::CreateClient => "/api/v1/oauth/client",
-            Self::DeleteClient(_) => "/api/v1/oauth/client/{client_id}",
+            Self::Introspect => "/api/v1/oauth/introspect",
+            Self::Revoke => "/api/v1/oauth/revoke",
+            Self::Metadata => "/.well-known/oauth-authorization-server",
+            Self::Keys => "/.well-known/jwks.json",
+            Self::Audit => "/api/v1/oauth/audit",
+            Self::CreateClient | Self::ListClients => "/api/v1/oauth/client",
+            Self::ReadClient(_) | Self::UpdateClient(_) | Self::DeleteClient(_) => "/api/v1/oauth/client/{client_id}",
+            Self::RotateSecret(_) => "/api/v1/oauth/client/{client_id}/secret",
             Self::ReadClientScope(_) | Self::ReplaceClientScope(_) => "/api/v1/oauth/client/{client_id}/scope",
             Self::Scopes => "/api/v1/oauth/scope",
+            Self::Roles => "/api/v1/oauth/role",
             Self::Callback => "/api/v1/oauth/callback",
             Self::ListConnections | Self::SaveConnections => "/api/v1/connection",
             Self::ReadConnection(_) | Self::DeleteConnection(_) => "/api/v1/connection/{connection_key}",
@@ -103,12 +130,15 @@ impl Route {
     #[must_use]
     pub const fn required_scope(&self) -> Option<&'static str> {
         match self {
-            Self::Health | Self::Ready | Self::Token | Self::Callback => None,
+            Self::Health | Self::Ready | Self::Metadata | Self::Keys | Self::Callback
+            // Clients authenticate here by their own credentials.
+            | Self::Token | Self::Introspect | Self::Revoke => None,
+            Self::Audit => Some("audit:read"),
             Self::CreateClient => Some("client:create"),
             Self::DeleteClient(_) => Some("client:delete"),
-            Self::ReadClientScope(_) => Some("client:read"),
-            Self::ReplaceClientScope(_) => Some("client:update"),
-            Self::Scopes => Some("scope:read"),
+            Self::ListClients | Self::ReadClient(_) | Self::ReadClientScope(_) => Some("client:read"),
+            Self::UpdateClient(_) | Self::RotateSecret(_) | Self::ReplaceClientScope(_) => Some("client:update"),
+            Self::Scopes | Self::Roles => Some("scope:read"),
             Self::ListConnections | Self::ReadConnection(_) => Some("connection:read"),
             Self::SaveConnections | Self::PutSecrets(_) => Some("connection:create_or_update"),
             Self::DeleteConnection(_) => Some("connection:delete"),
@@ -129,7 +159,7 @@ impl Route {
     /// Most bytes of body that are read.
     const fn body_limit(&self) -> usize {
         match self {
-            Self::Token => TOKEN_BODY_LIMIT,
+            Self::Token | Self::Introspect | Self::Revoke => FORM_BODY_LIMIT,
             Self::PutDefinition(_) => DEFINITION_BODY_LIMIT,
             _ => JSON_BODY_LIMIT,
         }
@@ -177,21 +207,39 @@ fn decoded_segment(segment: &str) -> Option<String> {
 /// What can be done at a path.
 fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let id = |segment: &str| segment.to_owned();
     Some(match segments.as_slice() {
         ["health"] => vec![(Method::GET, Route::Health)],
         ["ready"] => vec![(Method::GET, Route::Ready)],
         ["api", "v1", "oauth", "token"] => vec![(Method::POST, Route::Token)],
-        ["api", "v1", "oauth", "client"] => vec![(Method::POST, Route::CreateClient)],
-        ["api", "v1", "oauth", "client", client] => vec![(Method::DELETE, Route::DeleteClient(id(client)))],
-        ["api", "v1", "oauth", "client", client, "scope"] => vec![
-            (Method::GET, Route::ReadClientScope(id(client))),
-            (Method::PUT, Route::ReplaceClientScope(id(client))),
-        ],
+        ["api", "v1", "oauth", "introspect"] => vec![(Method::POST, Route::Introspect)],
+        ["api", "v1", "oauth", "revoke"] => vec![(Method::POST, Route::Revoke)],
+        [".well-known", "oauth-authorization-server"] => vec![(Method::GET, Route::Metadata)],
+        [".well-known", "jwks.json"] => vec![(Method::GET, Route::Keys)],
+        ["api", "v1", "oauth", "audit"] => vec![(Method::GET, Route::Audit)],
+        ["api", "v1", "oauth", "client", rest @ ..] => return at_client(rest),
+        ["api", "v1", "oauth", "role"] => vec![(Method::GET, Route::Roles)],
         ["api", "v1", "oauth", "scope" | "scopes"] => vec![(Method::GET, Route::Scopes)],
         ["api", "v1", "oauth", "callback"] => vec![(Method::GET, Route::Callback)],
         ["api", "v1", "sweep"] => vec![(Method::POST, Route::Sweep)],
         ["api", "v1", "connection", rest @ ..] => return at_connection(rest),
+        _ => return None,
+    })
+}
+
+/// What can be done below `/api/v1/oauth/client`.
+fn at_client(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
+    let id = |segment: &str| segment.to_owned();
+    Some(match segments {
+        [] => vec![(Method::GET, Route::ListClients), (Method::POST, Route::CreateClient)],
+        [own] => vec![
+            (Method::GET, Route::ReadClient(id(own))),
+            (Method::PUT, Route::UpdateClient(id(own))),
+            (Method::DELETE, Route::DeleteClient(id(own))),
+        ],
+        [own, "scope"] => {
+            vec![(Method::GET, Route::ReadClientScope(id(own))), (Method::PUT, Route::ReplaceClientScope(id(own)))]
+        }
+        [own, "secret"] => vec![(Method::POST, Route::RotateSecret(id(own)))],
         _ => return None,
     })
 }

@@ -3,16 +3,21 @@
 //! Every secret in these tests holds [`CANARY`]; each answer is searched for it, so that the whole suite is the test of
 //! L1: no secret in a line of the log, none in the body of an error.
 
+mod assertions;
+mod audit;
 mod authorize;
 mod browsers;
 mod callback;
 mod callback_answers;
 mod canary;
+mod client_documents;
 mod client_power;
 mod clients;
+mod compatibility;
 mod connections;
 mod definitions;
 mod guard;
+mod introspection;
 mod messages;
 mod renewal;
 mod renewal_faults;

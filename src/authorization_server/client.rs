@@ -1,32 +1,40 @@
-//! An API client as it is registered, and the documents that create or change one.
+//! An API client as it is registered, and what is shown of it.
 //!
-//! Decides: which bodies are acceptable. Leaves to others: whether the caller may give these scopes (the registry).
+//! Decides: which secrets are good when, what a change makes of a client. Leaves to others: which bodies are acceptable
+//! (`client_document`), whether the caller may (the registry).
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
-use crate::{
-    authorization_server::scope_registry::EVERY_SCOPE,
-    protocol::{
-        scope::{SCOPE_LIMIT, Scope},
-        secret::{SecretDigest, SecretText, hex},
-        time::UnixSeconds,
-        validation::{Issue, Step},
-    },
+use crate::protocol::{
+    jwk::JwkSet,
+    scope::Scope,
+    secret::{SecretDigest, SecretText, hex},
+    time::{Seconds, UnixSeconds},
 };
 
-/// Longest `name` or `description`, in characters.
-const TEXT_LIMIT: usize = 1024;
-
-/// A registered client, as stored (`fixtures/storage/v1/client.json`).
+/// A registered client, as stored (`fixtures/storage/v1/client.json`, `client_full.json`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Client {
     /// 32 hexadecimal digits, minted by us, never chosen.
     pub client_id: String,
     /// Digest of the secret; the secret itself is shown once and kept nowhere.
     pub secret: SecretDigest,
+    /// When the secret stops being good; never, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_expires_at: Option<UnixSeconds>,
+    /// The secret before it, while both are good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_secret: Option<PreviousSecret>,
     /// What it may ask for.
     pub scope: Scope,
+    /// The resources that it may ask tokens for (RFC 8707), besides this service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// The public keys of its assertions (RFC 7523).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<JwkSet>,
     /// For people.
     pub name: Option<String>,
     /// For people.
@@ -35,6 +43,156 @@ pub struct Client {
     pub epoch: u64,
     /// When it was registered.
     pub created_at: UnixSeconds,
+}
+
+/// A secret that a rotation left good for a while.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// Its digest.
+    pub digest: SecretDigest,
+    /// From then on it is refused.
+    pub until: UnixSeconds,
+}
+
+/// What is shown of a client (contract section 1.4); the optional members only when set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientView {
+    /// Its id.
+    pub client_id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// What it may ask for.
+    pub scopes: Scope,
+    /// The resources that it may ask tokens for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// Its public keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<JwkSet>,
+    /// When its secret stops being good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_expires_at: Option<UnixSeconds>,
+}
+
+/// What happens to one member of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Edit<Value> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is removed.
+    Clear,
+    /// It is replaced.
+    Set(Value),
+}
+
+impl<Value> Edit<Value> {
+    /// Of a member that was given, or given as `null`, or neither.
+    pub fn of(given: Option<Value>, is_null: bool) -> Self {
+        given.map_or(if is_null { Self::Clear } else { Self::Keep }, Self::Set)
+    }
+
+    /// Carries itself out on a member that may be absent.
+    fn apply(self, member: &mut Option<Value>) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *member = None,
+            Self::Set(value) => *member = Some(value),
+        }
+    }
+}
+
+/// A partial update (contract section 1.5).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClientChange {
+    /// The name; it cannot be removed.
+    pub name: Option<String>,
+    /// The description.
+    pub description: Edit<String>,
+    /// All scopes.
+    pub scopes: Option<Scope>,
+    /// All resources.
+    pub resources: Option<Vec<String>>,
+    /// All keys.
+    pub jwks: Edit<JwkSet>,
+}
+
+/// A new secret for a client, and what becomes of the old one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Digest of the new secret.
+    pub secret: SecretDigest,
+    /// When the new secret stops being good.
+    pub secret_expires_at: Option<UnixSeconds>,
+    /// How long the old one stays good.
+    pub overlap: Seconds,
+    /// Whether all tokens of the client die too.
+    pub revoke_tokens: bool,
+}
+
+impl Client {
+    /// Whether this is the digest of a secret that is good now. Both digests are compared whatever the first says, and
+    /// an absent one costs the same (checklist M1, M2).
+    #[must_use]
+    pub fn accepts(&self, secret: &SecretDigest, now: UnixSeconds) -> bool {
+        let own = self.secret.matches(secret) & self.secret_expires_at.is_none_or(|at| now < at);
+        let nobody = SecretDigest::nobody();
+        let previous = self.previous_secret.as_ref();
+        let still_good = previous.is_some_and(|previous| now < previous.until);
+        own | (previous.map_or(&nobody, |previous| &previous.digest).matches(secret) & still_good)
+    }
+
+    /// Takes a new secret. At most two are good afterwards: the new one, and the one that it replaces.
+    pub fn rotate(&mut self, rotation: Rotation, now: UnixSeconds) {
+        let until = now.plus(rotation.overlap);
+        let until = self.secret_expires_at.map_or(until, |expires_at| until.min(expires_at));
+        let digest = std::mem::replace(&mut self.secret, rotation.secret);
+        self.previous_secret = (now < until).then_some(PreviousSecret { digest, until });
+        self.secret_expires_at = rotation.secret_expires_at;
+        if rotation.revoke_tokens {
+            self.epoch += 1;
+        }
+    }
+
+    /// Takes a partial update.
+    pub fn change(&mut self, change: ClientChange) {
+        if let Some(name) = change.name {
+            self.name = Some(name);
+        }
+        change.description.apply(&mut self.description);
+        if let Some(scopes) = change.scopes {
+            self.scope = scopes;
+        }
+        if let Some(resources) = change.resources {
+            self.resources = resources;
+        }
+        change.jwks.apply(&mut self.jwks);
+    }
+
+    /// What is shown of it.
+    #[must_use]
+    pub fn view(&self) -> ClientView {
+        ClientView {
+            client_id: self.client_id.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            scopes: self.scope.clone(),
+            resources: self.resources.clone(),
+            jwks: self.jwks.clone(),
+            secret_expires_at: self.secret_expires_at,
+        }
+    }
+
+    /// The entity tag of this version (RFC 9110 §8.8.3): another one after every change, rotations included.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        // A client that cannot be written cannot be stored either; it has one tag for all its versions.
+        let stored = serde_json::to_vec(self).unwrap_or_default();
+        let digest = Sha256::digest(stored);
+        format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()))
+    }
 }
 
 /// Id and secret of a new client: the answer of `POST /oauth/client`, the only place where the secret is shown.
@@ -54,179 +212,90 @@ impl NewCredentials {
     }
 }
 
-/// What a caller asks for when it creates a client.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClientRequest {
-    /// Wanted scopes.
-    pub scopes: Scope,
-    /// For people.
-    pub name: Option<String>,
-    /// For people.
-    pub description: Option<String>,
-}
-
-/// Why a body is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClientProblem {
-    /// 422: the document is malformed.
-    Malformed(Vec<Issue>),
-    /// 403, as Fides has it: a scope that no registry knows.
-    UnknownScope,
-}
-
-/// Reads the body of `POST /oauth/client`: an object, a bare array of scopes (fidesops), or nothing.
-///
-/// # Errors
-/// 422 for another shape or an unknown member (checklist C8, C9), 403 for a scope that does not exist.
-pub fn read_client_request(body: &Value) -> Result<ClientRequest, ClientProblem> {
-    match body {
-        Value::Null => Ok(ClientRequest::default()),
-        Value::Array(_) => {
-            Ok(ClientRequest { scopes: read_scopes(body, &["body".into()])?, ..ClientRequest::default() })
-        }
-        Value::Object(members) => read_client_object(members),
-        _ => Err(malformed(Issue::new(
-            "model_attributes_type",
-            vec!["body".into()],
-            "Input should be a valid dictionary or object to extract fields from",
-        ))),
-    }
-}
-
-/// The object form.
-fn read_client_object(members: &Map<String, Value>) -> Result<ClientRequest, ClientProblem> {
-    let mut issues: Vec<Issue> = Vec::new();
-    for member in members.keys().filter(|member| !matches!(member.as_str(), "scopes" | "name" | "description")) {
-        issues.push(Issue::unknown_member(vec!["body".into(), member.as_str().into()]));
-    }
-    let mut text = |member: &'static str| {
-        read_text(members.get(member), &["body".into(), member.into()]).unwrap_or_else(|issue| {
-            issues.push(issue);
-            None
-        })
-    };
-    let (name, description) = (text("name"), text("description"));
-    if name.as_deref().is_some_and(|name| name.trim().is_empty()) {
-        issues.push(Issue::value(vec!["body".into(), "name".into()], "name must not be empty"));
-    }
-    if !issues.is_empty() {
-        return Err(ClientProblem::Malformed(issues));
-    }
-    let scopes = match members.get("scopes") {
-        Some(scopes) => read_scopes(scopes, &["body".into(), "scopes".into()])?,
-        None => Scope::default(),
-    };
-    Ok(ClientRequest { scopes, name, description })
-}
-
-/// A text member that may be absent or null.
-fn read_text(value: Option<&Value>, loc: &[Step]) -> Result<Option<String>, Issue> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.chars().count() <= TEXT_LIMIT => Ok(Some(text.clone())),
-        Some(Value::String(_)) => Err(Issue::new(
-            "string_too_long",
-            loc.to_vec(),
-            format!("String should have at most {TEXT_LIMIT} characters"),
-        )),
-        Some(_) => Err(Issue::new("string_type", loc.to_vec(), "Input should be a valid string")),
-    }
-}
-
-/// A JSON array of scope-tokens that all exist; duplicates collapse.
-///
-/// # Errors
-/// 422 with the path of each wrong element; 403 for a scope that does not exist.
-pub fn read_scopes(value: &Value, loc: &[Step]) -> Result<Scope, ClientProblem> {
-    let Value::Array(elements) = value else {
-        return Err(malformed(Issue::new("list_type", loc.to_vec(), "Input should be a valid list")));
-    };
-    if elements.len() > SCOPE_LIMIT {
-        let count = elements.len();
-        let msg = format!("List should have at most {SCOPE_LIMIT} items after validation, not {count}");
-        return Err(malformed(Issue::new("too_long", loc.to_vec(), msg)));
-    }
-    let mut issues = Vec::new();
-    let mut tokens = Vec::new();
-    for (index, element) in elements.iter().enumerate() {
-        if let Some(token) = element.as_str() {
-            tokens.push(token);
-        } else {
-            let issue = Issue::new("string_type", vec![index.into()], "Input should be a valid string");
-            issues.push(issue.within(loc));
-        }
-    }
-    if !issues.is_empty() {
-        return Err(ClientProblem::Malformed(issues));
-    }
-    if tokens.iter().any(|token| !EVERY_SCOPE.contains(token)) {
-        return Err(ClientProblem::UnknownScope);
-    }
-    Ok(tokens.into_iter().collect())
-}
-
-/// One issue as a problem.
-fn malformed(issue: Issue) -> ClientProblem {
-    ClientProblem::Malformed(vec![issue])
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
+pub(crate) mod tests {
     use super::*;
 
-    /// The places of the issues that a body has, each as one JSON text.
-    fn places(body: &Value) -> Vec<String> {
-        match read_client_request(body) {
-            Err(ClientProblem::Malformed(issues)) => {
-                issues.iter().map(|issue| serde_json::to_string(&issue.loc).unwrap()).collect()
-            }
-            other => panic!("{other:?}"),
+    /// A client with this id and scope; its id is its secret.
+    pub(crate) fn client(id: &str, scope: &str) -> Client {
+        Client {
+            client_id: id.to_owned(),
+            secret: SecretDigest::of(id),
+            secret_expires_at: None,
+            previous_secret: None,
+            scope: scope.split_whitespace().collect(),
+            resources: Vec::new(),
+            jwks: None,
+            name: None,
+            description: None,
+            epoch: 1,
+            created_at: UnixSeconds(0),
         }
     }
 
-    #[test]
-    fn object_bare_array_and_nothing_are_accepted() {
-        let scopes = Scope::parse("policy:read rule:read").unwrap();
-        let object = read_client_request(&json!({"scopes": ["policy:read", "rule:read"], "name": "n"})).unwrap();
-        assert_eq!(object, ClientRequest { scopes: scopes.clone(), name: Some("n".to_owned()), description: None });
-        assert_eq!(read_client_request(&json!(["policy:read", "rule:read"])).unwrap().scopes, scopes);
-        for nothing in [json!(null), json!({}), json!([])] {
-            assert_eq!(read_client_request(&nothing).unwrap(), ClientRequest::default());
-        }
+    /// A rotation to a secret, with an overlap in seconds.
+    pub(crate) fn rotation(secret: &str, overlap: u64) -> Rotation {
+        let secret = SecretDigest::of(secret);
+        Rotation { secret, secret_expires_at: None, overlap: Seconds(overlap), revoke_tokens: false }
     }
 
-    /// C8: no member can be smuggled in.
-    #[test]
-    fn unknown_members_are_refused() {
-        for member in ["client_id", "client_secret", "is_root", "epoch", "created_at"] {
-            let body = json!({"scopes": [], member: "x"});
-            assert_eq!(places(&body), [format!(r#"["body","{member}"]"#)]);
-        }
+    /// Which of these secrets are good then.
+    fn good<'a>(client: &Client, secrets: &[&'a str], now: u64) -> Vec<&'a str> {
+        let accepts = |secret: &&&str| client.accepts(&SecretDigest::of(secret), UnixSeconds(now));
+        secrets.iter().filter(accepts).copied().collect()
     }
 
-    /// C9: wrong types, with the path of each; duplicates collapse; at most 256 entries.
+    /// C11: without an overlap the old secret is cut at once; with one it works until then; a third rotation cuts the
+    /// oldest.
     #[test]
-    fn malformed_scope_lists_are_refused_with_their_path() {
-        assert_eq!(places(&json!({"scopes": "policy:read"})), [r#"["body","scopes"]"#]);
-        assert_eq!(places(&json!([null, "policy:read", 1])), [r#"["body",0]"#, r#"["body",2]"#]);
-        assert_eq!(places(&json!({"scopes": null})), [r#"["body","scopes"]"#]);
-        assert_eq!(places(&json!("policy:read")), [r#"["body"]"#]);
-        assert_eq!(places(&Value::Array(vec![json!("policy:read"); 10_000])), [r#"["body"]"#]);
-        let twice = read_client_request(&json!(["policy:read", "policy:read"])).unwrap();
-        assert_eq!(twice.scopes.to_string(), "policy:read");
+    fn at_most_two_secrets_are_good_and_the_old_one_until_the_stated_time() {
+        let mut client = client("a", "");
+        let all = ["a", "b", "c", "d", ""];
+        client.rotate(rotation("b", 0), UnixSeconds(100));
+        assert_eq!(good(&client, &all, 100), ["b"]);
+        client.rotate(rotation("c", 60), UnixSeconds(100));
+        assert_eq!((good(&client, &all, 159), good(&client, &all, 160)), (vec!["b", "c"], vec!["c"]));
+        client.rotate(rotation("d", 60), UnixSeconds(110));
+        assert_eq!((good(&client, &all, 169), good(&client, &all, 170)), (vec!["c", "d"], vec!["d"]));
+        client.rotate(rotation("a", 0), UnixSeconds(120));
+        assert_eq!(good(&client, &all, 120), ["a"]);
     }
 
+    /// T13: a secret with an end is refused from then on; an overlap does not lengthen it.
     #[test]
-    fn a_blank_or_huge_name_is_refused() {
-        assert_eq!(places(&json!({"name": "  "})), [r#"["body","name"]"#]);
-        assert_eq!(places(&json!({"name": "x".repeat(2000)})), [r#"["body","name"]"#]);
+    fn a_secret_ends_when_it_expires() {
+        let mut client = client("a", "");
+        client.secret_expires_at = Some(UnixSeconds(200));
+        assert_eq!((good(&client, &["a"], 199), good(&client, &["a"], 200)), (vec!["a"], vec![]));
+        client.rotate(rotation("b", 600), UnixSeconds(150));
+        assert_eq!((good(&client, &["a", "b"], 199), good(&client, &["a", "b"], 200)), (vec!["a", "b"], vec!["b"]));
+        client.secret_expires_at = Some(UnixSeconds(160));
+        client.rotate(rotation("c", 600), UnixSeconds(170));
+        assert_eq!(good(&client, &["a", "b", "c"], 170), ["c"]);
     }
 
+    /// C12, J18: the epoch grows when tokens are revoked, and only then.
     #[test]
-    fn a_scope_that_does_not_exist_is_no_syntax_error() {
-        assert_eq!(read_client_request(&json!(["policy:readd"])), Err(ClientProblem::UnknownScope));
+    fn revoking_tokens_is_a_new_epoch() {
+        let mut client = client("a", "");
+        client.rotate(rotation("b", 0), UnixSeconds(0));
+        assert_eq!(client.epoch, 1);
+        client.rotate(Rotation { revoke_tokens: true, ..rotation("c", 0) }, UnixSeconds(0));
+        assert_eq!(client.epoch, 2);
+    }
+
+    /// C13: each change has its own entity tag, the rotation of a secret too.
+    #[test]
+    fn every_version_has_its_own_tag() {
+        let mut client = client("a", "");
+        let mut tags = vec![client.tag(), client.clone().tag()];
+        assert_eq!(tags[0], tags[1]);
+        client.change(ClientChange { name: Some("n".to_owned()), ..ClientChange::default() });
+        tags.push(client.tag());
+        client.rotate(rotation("b", 0), UnixSeconds(0));
+        tags.push(client.tag());
+        tags.dedup();
+        assert_eq!(tags.len(), 3, "{tags:?}");
     }
 
     /// M6: 128 bits of id, 256 bits of secret, lower-case hexadecimal.
@@ -237,10 +306,15 @@ mod tests {
         assert_eq!(minted.client_secret.expose().len(), 64);
     }
 
+    /// The stored forms are pinned: the shortest, and one with every member.
     #[test]
-    fn the_stored_form_is_pinned() {
-        let stored = include_str!("../../fixtures/storage/v1/client.json");
-        let client: Client = serde_json::from_str(stored).unwrap();
-        assert_eq!(serde_json::to_string(&client).unwrap(), stored.trim_end());
+    fn the_stored_forms_are_pinned() {
+        for stored in [
+            include_str!("../../fixtures/storage/v1/client.json"),
+            include_str!("../../fixtures/storage/v1/client_full.json"),
+        ] {
+            let client: Client = serde_json::from_str(stored).unwrap();
+            assert_eq!(serde_json::to_string(&client).unwrap(), stored.trim_end());
+        }
     }
 }

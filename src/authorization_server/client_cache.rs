@@ -3,7 +3,7 @@
 //! Nobody else writes the storage behind it, so what is remembered is what is stored. Unknown ids are not remembered:
 //! anybody can make those up.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use crate::{
     authorization_server::client::Client,
@@ -11,12 +11,12 @@ use crate::{
     recent::Recent,
 };
 
-/// A store that remembers what it read.
+/// A store that remembers the clients that it read.
 pub struct ClientCache<Store> {
     /// The storage.
     store: Store,
-    /// What was read or written lately.
-    known: RefCell<Recent<String, Client>>,
+    /// What was read lately.
+    known: RefCell<Recent<String, Rc<Client>>>,
 }
 
 impl<Store: ClientStore> ClientCache<Store> {
@@ -25,66 +25,74 @@ impl<Store: ClientStore> ClientCache<Store> {
         Self { store, known: RefCell::new(Recent::new()) }
     }
 
-    /// Writes. Whatever storage says, it is read again the next time.
+    /// The storage, for everything that is not one client.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The client of an id.
+    ///
+    /// # Errors
+    /// 503.
+    pub fn find(&self, client_id: &str) -> Result<Option<Rc<Client>>, PortError> {
+        if let Some(client) = self.known.borrow().find(client_id) {
+            return Ok(Some(Rc::clone(client)));
+        }
+        let client = self.store.find(client_id)?.map(Rc::new);
+        if let Some(client) = &client {
+            self.known.borrow_mut().remember(client_id.to_owned(), Rc::clone(client));
+        }
+        Ok(client)
+    }
+
+    /// Stores a client that is not there yet.
+    ///
+    /// # Errors
+    /// 503.
+    pub fn insert(&self, client: &Client) -> Result<(), PortError> {
+        self.write(&client.client_id, |store| store.insert(client))
+    }
+
+    /// Replaces a client that is there.
+    ///
+    /// # Errors
+    /// 503.
+    pub fn update(&self, client: &Client) -> Result<(), PortError> {
+        self.write(&client.client_id, |store| store.update(client))
+    }
+
+    /// Removes a client.
+    ///
+    /// # Errors
+    /// 503.
+    pub fn remove(&self, client_id: &str) -> Result<(), PortError> {
+        self.write(client_id, |store| store.remove(client_id))
+    }
+
+    /// Writes. Whatever storage says, and whatever becomes of the write, it is read again the next time.
     fn write(&self, client_id: &str, write: impl FnOnce(&Store) -> Result<(), PortError>) -> Result<(), PortError> {
         self.known.borrow_mut().forget(client_id);
         write(&self.store)
     }
 }
 
-impl<Store: ClientStore> ClientStore for ClientCache<Store> {
-    fn find(&self, client_id: &str) -> Result<Option<Client>, PortError> {
-        if let Some(client) = self.known.borrow().find(client_id) {
-            return Ok(Some(client.clone()));
-        }
-        let client = self.store.find(client_id)?;
-        if let Some(client) = &client {
-            self.known.borrow_mut().remember(client_id.to_owned(), client.clone());
-        }
-        Ok(client)
-    }
-
-    fn insert(&self, client: &Client) -> Result<(), PortError> {
-        self.write(&client.client_id, |store| store.insert(client))
-    }
-
-    fn update(&self, client: &Client) -> Result<(), PortError> {
-        self.write(&client.client_id, |store| store.update(client))
-    }
-
-    fn remove(&self, client_id: &str) -> Result<(), PortError> {
-        self.write(client_id, |store| store.remove(client_id))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        memory::MemoryClients,
-        protocol::{secret::SecretDigest, time::UnixSeconds},
-    };
+    use crate::{authorization_server::client::tests, memory::MemoryRegistry};
 
     /// A client with this id and epoch.
     fn client(client_id: &str, epoch: u64) -> Client {
-        Client {
-            client_id: client_id.to_owned(),
-            secret: SecretDigest::of("s"),
-            scope: crate::protocol::scope::Scope::default(),
-            name: None,
-            description: None,
-            epoch,
-            created_at: UnixSeconds(0),
-        }
+        Client { epoch, ..tests::client(client_id, "") }
     }
 
     /// A cache over a store that can be broken.
-    fn cache() -> ClientCache<MemoryClients> {
-        ClientCache::new(MemoryClients::default())
+    fn cache() -> ClientCache<MemoryRegistry> {
+        ClientCache::new(MemoryRegistry::default())
     }
 
     /// The epoch that a read finds.
-    fn epoch(cache: &ClientCache<MemoryClients>) -> Option<u64> {
+    fn epoch(cache: &ClientCache<MemoryRegistry>) -> Option<u64> {
         cache.find("c").unwrap().map(|client| client.epoch)
     }
 
@@ -101,12 +109,12 @@ mod tests {
     fn every_change_is_seen_by_the_next_read() {
         let cache = cache();
         assert_eq!(epoch(&cache), None);
-        for change in 1..3 {
-            cache.insert(&client("c", change)).unwrap();
+        cache.insert(&client("c", 1)).unwrap();
+        assert_eq!(epoch(&cache), Some(1));
+        for change in 2..4 {
+            cache.update(&client("c", change)).unwrap();
             assert_eq!(epoch(&cache), Some(change));
         }
-        cache.update(&client("c", 3)).unwrap();
-        assert_eq!(epoch(&cache), Some(3));
         cache.remove("c").unwrap();
         assert_eq!(epoch(&cache), None);
     }

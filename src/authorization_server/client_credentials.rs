@@ -2,9 +2,12 @@
 //!
 //! Decides: grant type and scope. Leaves to others: who the client is, what the token looks like.
 
-use crate::protocol::{
-    form::{Form, FormProblem},
-    scope::Scope,
+use crate::{
+    config::compatibility::{Compatibility, Deviation},
+    protocol::{
+        form::{Form, FormProblem},
+        scope::Scope,
+    },
 };
 
 /// Why a token request of an authenticated client is refused.
@@ -22,6 +25,9 @@ pub enum GrantProblem {
     /// 400 `invalid_scope`: outside the grammar.
     #[error("scope is malformed")]
     MalformedScope,
+    /// 400 `invalid_target` (RFC 8707 §2): several, malformed, or not on the client's list.
+    #[error("the client may not ask for a token for this resource")]
+    InvalidTarget,
     /// 400 `invalid_scope`: unknown, or not this client's.
     #[error("the client does not hold the requested scope")]
     ScopeNotHeld,
@@ -32,20 +38,47 @@ pub enum GrantProblem {
 pub struct GrantRequest {
     /// `scope`, if given: at least one token.
     pub scope: Option<Scope>,
+    /// `resource` (RFC 8707), if given; also where a client calls it `audience`.
+    pub resource: Option<String>,
 }
 
 /// Reads the parameters of a token request.
 ///
 /// # Errors
 /// See [`GrantProblem`].
-pub fn read_grant_request(form: &Form) -> Result<GrantRequest, GrantProblem> {
+pub fn read_grant_request(form: &Form, compatibility: Compatibility) -> Result<GrantRequest, GrantProblem> {
     match form.parameter("grant_type")? {
+        None if compatibility.allows(Deviation::MissingGrantType) => {}
         None => return Err(GrantProblem::NoGrantType),
         Some("client_credentials") => {}
         Some(_) => return Err(GrantProblem::UnsupportedGrantType),
     }
     let scope = form.parameter("scope")?.map(Scope::parse).transpose();
-    Ok(GrantRequest { scope: scope.map_err(|_| GrantProblem::MalformedScope)? })
+    let scope = scope.map_err(|_| GrantProblem::MalformedScope)?;
+    // RFC 8707 §2 lets a server refuse several: our tokens have one audience.
+    let single = |name| form.parameter(name).map_err(|_| GrantProblem::InvalidTarget);
+    let resource = match (single("resource")?, single("audience")?) {
+        (Some(resource), Some(audience)) if resource != audience => return Err(GrantProblem::InvalidTarget),
+        (resource, audience) => resource.or(audience).map(str::to_owned),
+    };
+    Ok(GrantRequest { scope, resource })
+}
+
+/// The audience of the token: a resource of the client's list, this service itself, or what it is by default (none).
+///
+/// # Errors
+/// [`GrantProblem::InvalidTarget`].
+pub fn granted_resource<'a>(
+    request: &'a GrantRequest,
+    held: &[String],
+    own: &str,
+) -> Result<Option<&'a str>, GrantProblem> {
+    match request.resource.as_deref() {
+        None => Ok(None),
+        Some(resource) if resource == own => Ok(None),
+        Some(resource) if held.iter().any(|held| held == resource) => Ok(Some(resource)),
+        Some(_) => Err(GrantProblem::InvalidTarget),
+    }
 }
 
 /// What is granted: all that was asked for, in the order in which the client holds it; all it holds when nothing was
@@ -67,7 +100,7 @@ mod tests {
 
     /// Reads a body.
     fn read(body: &str) -> Result<GrantRequest, GrantProblem> {
-        read_grant_request(&Form::parse(body.as_bytes()).unwrap())
+        read_grant_request(&Form::parse(body.as_bytes()).unwrap(), Compatibility::STRICT)
     }
 
     /// T9: missing or empty; T10: any other value, case and spaces included; T6: twice.
@@ -83,6 +116,38 @@ mod tests {
         assert_eq!(twice, Err(GrantProblem::Form(FormProblem::Repeated("grant_type"))));
     }
 
+    /// T32: one resource, from the client's list, compared exactly; our own name is always fine.
+    #[test]
+    fn a_resource_is_granted_from_the_list_only() {
+        let held = ["https://api.example/v1".to_owned()];
+        let audience = |body: &str| {
+            let request = read(&format!("grant_type=client_credentials&{body}"))?;
+            granted_resource(&request, &held, "https://own.example").map(|granted| granted.map(str::to_owned))
+        };
+        let granted = Ok(Some(held[0].clone()));
+        assert_eq!(audience("resource=https%3A%2F%2Fapi.example%2Fv1"), granted);
+        assert_eq!(audience("audience=https%3A%2F%2Fapi.example%2Fv1"), granted);
+        assert_eq!(
+            audience("resource=https%3A%2F%2Fapi.example%2Fv1&audience=https%3A%2F%2Fapi.example%2Fv1"),
+            granted
+        );
+        for body in ["", "resource=", "resource=https://own.example"] {
+            assert_eq!(audience(body), Ok(None), "{body}");
+        }
+        for body in [
+            "resource=https://api.example",
+            "resource=https://api.example/v1/",
+            "resource=https://api.example/v1%23x",
+            "resource=HTTPS://api.example/v1",
+            "resource=v1",
+            "resource=https://api.example/v1&resource=https://api.example/v1",
+            "resource=https://api.example/v1&audience=https://own.example",
+            "audience=anything",
+        ] {
+            assert_eq!(audience(body), Err(GrantProblem::InvalidTarget), "{body}");
+        }
+    }
+
     /// T28 at this endpoint.
     #[test]
     fn a_malformed_scope_is_refused() {
@@ -94,20 +159,21 @@ mod tests {
     #[test]
     fn a_scope_is_granted_whole_or_not_at_all() {
         let held = Scope::parse("a b c").unwrap();
-        let grant = |scope: &str| granted_scope(&GrantRequest { scope: Scope::parse(scope).ok() }, &held);
+        let grant =
+            |scope: &str| granted_scope(&GrantRequest { scope: Scope::parse(scope).ok(), resource: None }, &held);
         assert_eq!(grant("c a a").unwrap().to_string(), "a c");
         for scope in ["d", "a d", "A"] {
             assert_eq!(grant(scope), Err(GrantProblem::ScopeNotHeld), "{scope}");
         }
-        assert_eq!(granted_scope(&GrantRequest { scope: None }, &held), Ok(held));
+        assert_eq!(granted_scope(&GrantRequest { scope: None, resource: None }, &held), Ok(held));
     }
 
     /// T30: no scopes never means all.
     #[test]
     fn a_client_without_scopes_gets_an_empty_scope_or_a_refusal() {
         let none = Scope::default();
-        assert_eq!(granted_scope(&GrantRequest { scope: None }, &none), Ok(Scope::default()));
-        let wanted = GrantRequest { scope: Scope::parse("a").ok() };
+        assert_eq!(granted_scope(&GrantRequest { scope: None, resource: None }, &none), Ok(Scope::default()));
+        let wanted = GrantRequest { scope: Scope::parse("a").ok(), resource: None };
         assert_eq!(granted_scope(&wanted, &none), Err(GrantProblem::ScopeNotHeld));
     }
 }

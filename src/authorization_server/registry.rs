@@ -4,12 +4,29 @@
 //! Decides: whether a caller may do what it asks, against the clients as they are now. Leaves to others: signatures and
 //! scopes of the token (the guard), how clients are stored.
 
+mod administration;
+mod authentication;
+
+use std::cell::RefCell;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
-    authorization_server::client::Client,
-    ports::{ClientStore, PortError},
-    protocol::{scope::Scope, secret::SecretDigest},
+    authorization_server::{
+        audit::{AuditAction, AuditEntry, Denial, DenialReason, Denials, Origin, Tally},
+        client::{Client, ClientChange, ClientView, Rotation},
+        client_cache::ClientCache,
+        failure_budget::FailureBudgets,
+    },
+    ports::{Mark, PortError, RegistryStore},
+    protocol::{
+        jwk::JwkSet,
+        page::{Page, PageQuery},
+        scope::Scope,
+        secret::SecretDigest,
+        time::{Seconds, UnixSeconds},
+    },
 };
 
 /// The authenticated API client of a request, as its verified token describes it.
@@ -19,6 +36,8 @@ pub struct Caller {
     pub client_id: String,
     /// The client's epoch when the token was issued.
     pub epoch: u64,
+    /// The token's id.
+    pub jti: String,
     /// The token's scope.
     pub scope: Scope,
     /// The root client lives in the settings, not in the registry.
@@ -30,22 +49,58 @@ pub struct Caller {
 pub enum RegistryRequest {
     /// Are you there?
     Ping,
-    /// Are these the credentials of a client?
-    Authenticate {
-        /// Presented id.
-        client_id: String,
-        /// Digest of the presented secret.
-        secret: SecretDigest,
-    },
-    /// Do something on behalf of a caller, if it still may.
-    Act {
-        /// Who asks.
-        caller: Caller,
-        /// The scope that the route requires.
-        required: String,
-        /// What to do.
-        action: Action,
-    },
+    /// With which keys does this client sign its assertions?
+    Keys(Attempt),
+    /// Are these the credentials of a client? If so, this is what it wants.
+    Authenticate(Attempt, Proof, Errand),
+    /// Do something on behalf of a caller, if it still may: the caller, the scope that the route requires, the action.
+    Act(Caller, String, Action, Origin),
+    /// Forget what has expired, and audit rows from before this instant.
+    Prune(UnixSeconds),
+}
+
+/// Somebody says it is a client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which one.
+    pub client_id: String,
+    /// From which network, for its failure budget.
+    pub network: Option<String>,
+    /// Where the request came from.
+    pub origin: Origin,
+}
+
+/// What an attempt rests on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Proof {
+    /// Digest of the presented secret.
+    Secret(SecretDigest),
+    /// It names the root client; whether its secret was right is known without the registry.
+    Root(bool),
+    /// An assertion whose signature and claims are good; none, if they are not.
+    Assertion(Option<AssertionUse>),
+}
+
+/// One use of a client assertion (RFC 7523).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssertionUse {
+    /// RFC 7638 thumbprint of the key that signed it: the client must have it still.
+    pub thumbprint: String,
+    /// What a second use would have too.
+    pub replay_key: String,
+    /// How long that must be remembered.
+    pub marker_until: UnixSeconds,
+}
+
+/// What an authenticated client wants.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Errand {
+    /// A token.
+    Token,
+    /// To know whether a token is active (RFC 7662); none: it is none of ours.
+    Introspect(Option<Caller>),
+    /// To give up a token until it expires (RFC 7009); none: it is none of ours.
+    Revoke(Option<(Caller, UnixSeconds)>),
 }
 
 /// What a caller can have done.
@@ -55,26 +110,46 @@ pub enum Action {
     Admit,
     /// Register a client.
     Create(Client),
-    /// Remove the client of this id.
-    Delete(String),
-    /// Read the scopes of the client of this id.
-    ReadScope(String),
-    /// Replace the scopes of the client of this id.
-    ReplaceScope(String, Scope),
+    /// List clients.
+    List(PageQuery),
+    /// Read a client.
+    Read(String),
+    /// Change a client.
+    Change(Target, ClientChange),
+    /// Give a client a new secret.
+    Rotate(Target, Rotation),
+    /// Remove a client.
+    Delete(Target),
+    /// List what was done.
+    Audit(PageQuery),
+}
+
+/// A client that is to be changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Which one.
+    pub client_id: String,
+    /// `If-Match` (RFC 9110 §13.1.1): only if it is this version still.
+    pub if_match: Option<String>,
 }
 
 /// What the registry answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RegistryReply {
-    /// The credentials are right.
-    Authenticated {
-        /// What the client holds now.
-        scope: Scope,
-        /// Its epoch.
-        epoch: u64,
-    },
-    /// They are not; nobody learns why (checklist T13).
+    /// The credentials are right; what the client holds now.
+    Authenticated(Grantee),
+    /// The keys of a client; an unknown one has none.
+    Keys(Option<JwkSet>),
+    /// The token is active, with this scope.
+    Active(Scope),
+    /// It is not, or it is not for this client to know.
+    Inactive,
+    /// The token is another client's.
+    NotYours,
+    /// The credentials are not right; nobody learns why (checklist T13).
     NotAuthenticated,
+    /// 429: they were not even looked at; come back then.
+    TooManyFailures(Seconds),
     /// 401: the caller's client is gone or its tokens were revoked.
     TokenUnusable,
     /// 403: the client no longer holds the required scope.
@@ -83,228 +158,201 @@ pub enum RegistryReply {
     CannotAssign(Scope),
     /// 403: the client holds these scopes, which the caller lacks.
     CannotManage(Scope),
+    /// 403: these resources are not the caller's to give or to rule.
+    ResourcesNotHeld(Vec<String>),
     /// There is no such client.
     NoSuchClient,
+    /// 412: it is another version by now.
+    Changed,
     /// Done.
     Done,
-    /// The scopes of a client.
-    Scope(Scope),
+    /// A client, and the entity tag of this version.
+    Client(ClientView, String),
+    /// One page.
+    Page(Page),
+    /// How much was forgotten.
+    Pruned(u32),
 }
 
-/// Answers one request. Synchronous: nothing else runs between its reads and its writes.
-///
-/// # Errors
-/// 503 when storage failed; then nothing was changed.
-pub fn execute<Store: ClientStore>(store: &Store, request: RegistryRequest) -> Result<RegistryReply, PortError> {
-    match request {
-        RegistryRequest::Ping => Ok(RegistryReply::Done),
-        RegistryRequest::Authenticate { client_id, secret } => authenticate(store, &client_id, &secret),
-        RegistryRequest::Act { caller, required, action } => {
-            let power = match power(store, &caller)? {
-                Some(power) if power.contains(&required) => power,
-                Some(_) => return Ok(RegistryReply::ScopeLost),
-                None => return Ok(RegistryReply::TokenUnusable),
-            };
-            act(store, &power, action)
+/// What a token is made of, beside what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grantee {
+    /// What the client holds now.
+    pub scope: Scope,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The resources that it may ask tokens for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+}
+
+/// The registry: its storage, and what it remembers between requests. All of it can be lost but the storage.
+pub struct Registry<Store> {
+    /// Clients, and the storage behind them.
+    clients: ClientCache<Store>,
+    /// Failure budgets; none: not restored yet.
+    budgets: RefCell<Option<FailureBudgets>>,
+    /// Refusals of this minute.
+    denials: RefCell<Denials>,
+    /// Whether any token that has not expired was ever revoked; none: nobody looked.
+    any_revoked: RefCell<Option<bool>>,
+}
+
+/// Somebody is about to do something.
+struct Deed<'a> {
+    /// Now.
+    now: UnixSeconds,
+    /// Who.
+    caller: &'a Caller,
+    /// From where.
+    origin: &'a Origin,
+}
+
+/// What a caller may do now.
+struct Power {
+    /// Its token's scopes that its client still holds.
+    scope: Scope,
+    /// The resources of its client; none: every one there is.
+    resources: Option<Vec<String>>,
+}
+
+impl<Store: RegistryStore> Registry<Store> {
+    /// A registry over a storage.
+    pub fn new(store: Store) -> Self {
+        Self {
+            clients: ClientCache::new(store),
+            budgets: RefCell::default(),
+            denials: RefCell::default(),
+            any_revoked: RefCell::default(),
         }
     }
-}
 
-/// Compares a presented secret; an unknown client costs the same comparison (checklist M1).
-fn authenticate<Store: ClientStore>(
-    store: &Store,
-    client_id: &str,
-    secret: &SecretDigest,
-) -> Result<RegistryReply, PortError> {
-    let client = store.find(client_id)?;
-    // The digest of nothing: an empty secret is refused long before it gets here, so this one never matches.
-    let nobody = SecretDigest::of("");
-    let own = client.as_ref().map_or(&nobody, |client| &client.secret);
-    let right = own.matches(secret);
-    Ok(match client {
-        Some(client) if right => RegistryReply::Authenticated { scope: client.scope, epoch: client.epoch },
-        _ => RegistryReply::NotAuthenticated,
-    })
-}
-
-/// What a caller may do now: its token's scopes that its client still holds. None when the token is dead.
-fn power<Store: ClientStore>(store: &Store, caller: &Caller) -> Result<Option<Scope>, PortError> {
-    if caller.is_root {
-        return Ok(Some(caller.scope.clone()));
-    }
-    let client = store.find(&caller.client_id)?;
-    Ok(client.filter(|client| client.epoch == caller.epoch).map(|client| caller.scope.intersection(&client.scope)))
-}
-
-/// Carries an action out for a caller with this power.
-fn act<Store: ClientStore>(store: &Store, power: &Scope, action: Action) -> Result<RegistryReply, PortError> {
-    match action {
-        Action::Admit => Ok(RegistryReply::Done),
-        Action::Create(client) => {
-            let missing = client.scope.without(power);
-            if !missing.is_empty() {
-                return Ok(RegistryReply::CannotAssign(missing));
+    /// Answers one request. Synchronous: nothing else runs between its reads and its writes.
+    ///
+    /// # Errors
+    /// 503 when storage failed; then nothing was changed.
+    pub fn execute(&self, now: UnixSeconds, request: RegistryRequest) -> Result<RegistryReply, PortError> {
+        match request {
+            RegistryRequest::Ping => Ok(RegistryReply::Done),
+            RegistryRequest::Keys(attempt) => self.keys(now, &attempt),
+            RegistryRequest::Authenticate(attempt, proof, errand) => self.authenticate(now, &attempt, &proof, errand),
+            RegistryRequest::Act(caller, required, action, origin) => {
+                let deed = Deed { now, caller: &caller, origin: &origin };
+                let reply = self.act(&deed, &required, action)?;
+                if let Some(reason) = denial(&reply) {
+                    self.denied(now, Some(&caller.client_id), reason, &origin)?;
+                }
+                Ok(reply)
             }
-            store.insert(&client)?;
-            Ok(RegistryReply::Done)
+            RegistryRequest::Prune(before) => Ok(RegistryReply::Pruned(self.clients.store().prune(now, before)?)),
         }
-        Action::Delete(client_id) => with_manageable(store, power, &client_id, |client| {
-            store.remove(&client.client_id)?;
-            Ok(RegistryReply::Done)
-        }),
-        Action::ReadScope(client_id) => {
-            Ok(store.find(&client_id)?.map_or(RegistryReply::NoSuchClient, |client| RegistryReply::Scope(client.scope)))
-        }
-        Action::ReplaceScope(client_id, scope) => with_manageable(store, power, &client_id, |mut client| {
-            let missing = scope.without(power);
-            if !missing.is_empty() {
-                return Ok(RegistryReply::CannotAssign(missing));
+    }
+
+    /// Carries an action out for a caller that may still do so.
+    fn act(&self, deed: &Deed<'_>, required: &str, action: Action) -> Result<RegistryReply, PortError> {
+        let power = match self.power(deed.caller)? {
+            Some(power) if power.scope.contains(required) => power,
+            Some(_) => return Ok(RegistryReply::ScopeLost),
+            None => return Ok(RegistryReply::TokenUnusable),
+        };
+        let entry = |action| AuditEntry::new(deed.now, action, &deed.caller.client_id, deed.origin);
+        match action {
+            Action::Admit => Ok(RegistryReply::Done),
+            Action::Create(client) => self.create(&power, &client, entry(AuditAction::CreateClient)),
+            Action::List(query) => self.list(query),
+            Action::Read(client_id) => self.read(&client_id),
+            Action::Change(target, change) => self.change(&power, &target, change, entry(AuditAction::UpdateClient)),
+            Action::Rotate(target, rotation) => {
+                let emergency = rotation.revoke_tokens;
+                let action = if emergency { AuditAction::RevokeClient } else { AuditAction::RotateSecret };
+                self.rotate(&power, &target, rotation, entry(action))
             }
-            client.scope = scope.clone();
-            store.update(&client)?;
-            Ok(RegistryReply::Done)
-        }),
+            Action::Delete(target) => self.delete(&power, &target, entry(AuditAction::DeleteClient)),
+            Action::Audit(query) => Ok(RegistryReply::Page(self.clients.store().audit_page(query)?)),
+        }
+    }
+
+    /// What a caller may do now: its token's scopes that its client still holds. None when the token is dead.
+    fn power(&self, caller: &Caller) -> Result<Option<Power>, PortError> {
+        if self.is_revoked(&caller.jti)? {
+            return Ok(None);
+        }
+        if caller.is_root {
+            return Ok(Some(Power { scope: caller.scope.clone(), resources: None }));
+        }
+        let client = self.clients.find(&caller.client_id)?.filter(|client| client.epoch == caller.epoch);
+        Ok(client.map(|client| {
+            let scope = caller.scope.intersection(&client.scope);
+            Power { scope, resources: Some(client.resources.clone()) }
+        }))
+    }
+
+    /// Whether a token was revoked by itself. Most registries have no such token: then storage is not even asked.
+    fn is_revoked(&self, jti: &str) -> Result<bool, PortError> {
+        let known = *self.any_revoked.borrow();
+        let any = match known {
+            Some(any) => any,
+            None => !self.clients.store().marks(Mark::RevokedToken, 1)?.is_empty(),
+        };
+        self.any_revoked.replace(Some(any));
+        if any { self.clients.store().is_marked(Mark::RevokedToken, jti) } else { Ok(false) }
+    }
+
+    /// Writes down that something was refused.
+    fn denied(
+        &self,
+        now: UnixSeconds,
+        actor: Option<&str>,
+        reason: DenialReason,
+        origin: &Origin,
+    ) -> Result<(), PortError> {
+        let tally = self.denials.borrow_mut().count(actor, reason, now);
+        let entry = |at_least| AuditEntry {
+            actor: actor.map(str::to_owned),
+            denied: Some(Denial { reason, at_least }),
+            ..AuditEntry::new(now, AuditAction::Denied, "", origin)
+        };
+        let store = self.clients.store();
+        match tally {
+            Tally::First => {
+                let row = store.append(&entry(1))?;
+                self.denials.borrow_mut().written(actor, reason, now, row);
+                Ok(())
+            }
+            Tally::Again(row, count) => store.rewrite(row, &entry(count)),
+            Tally::Enough => Ok(()),
+        }
     }
 }
 
-/// Runs `change` on a client whose scopes the caller holds itself (checklist C5: no power over a stronger client).
-fn with_manageable<Store: ClientStore>(
-    store: &Store,
-    power: &Scope,
-    client_id: &str,
-    change: impl Fn(Client) -> Result<RegistryReply, PortError>,
-) -> Result<RegistryReply, PortError> {
-    let Some(client) = store.find(client_id)? else { return Ok(RegistryReply::NoSuchClient) };
-    let missing = client.scope.without(power);
-    if missing.is_empty() { change(client) } else { Ok(RegistryReply::CannotManage(missing)) }
+/// Why a reply refuses a caller; none where it does not, or where nothing was refused for want of power.
+const fn denial(reply: &RegistryReply) -> Option<DenialReason> {
+    match reply {
+        RegistryReply::TokenUnusable => Some(DenialReason::TokenUnusable),
+        RegistryReply::ScopeLost => Some(DenialReason::InsufficientScope),
+        RegistryReply::CannotAssign(_) | RegistryReply::ResourcesNotHeld(_) => Some(DenialReason::CannotAssign),
+        RegistryReply::CannotManage(_) => Some(DenialReason::CannotManage),
+        RegistryReply::Authenticated(_)
+        | RegistryReply::Keys(_)
+        | RegistryReply::Active(_)
+        | RegistryReply::Inactive
+        | RegistryReply::NotYours
+        | RegistryReply::NotAuthenticated
+        | RegistryReply::TooManyFailures(_)
+        | RegistryReply::NoSuchClient
+        | RegistryReply::Changed
+        | RegistryReply::Done
+        | RegistryReply::Client(..)
+        | RegistryReply::Page(_)
+        | RegistryReply::Pruned(_) => None,
+    }
+}
+
+/// A page of what is shown of things.
+fn page<Shown: Serialize>(shown: impl Iterator<Item = Shown>, total: u32) -> Result<Page, PortError> {
+    let items: Result<Vec<Value>, _> = shown.map(|shown| serde_json::to_value(&shown)).collect();
+    Ok(Page { items: items.map_err(|error| PortError(format!("registry page: {error}")))?, total })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{memory::MemoryClients, protocol::time::UnixSeconds};
-
-    /// A scope of a text.
-    fn scope(text: &str) -> Scope {
-        text.split_whitespace().collect()
-    }
-
-    /// A client with this id and scope, whose secret is its id.
-    fn client(id: &str, held: &str) -> Client {
-        Client {
-            client_id: id.to_owned(),
-            secret: SecretDigest::of(id),
-            scope: scope(held),
-            name: None,
-            description: None,
-            epoch: 1,
-            created_at: UnixSeconds(0),
-        }
-    }
-
-    /// A caller with a token of this scope.
-    fn caller(id: &str, token: &str) -> Caller {
-        Caller { client_id: id.to_owned(), epoch: 1, scope: scope(token), is_root: false }
-    }
-
-    /// A store with two clients.
-    fn store() -> MemoryClients {
-        let store = MemoryClients::default();
-        for client in [client("weak", "client:create client:update client:delete a"), client("strong", "a b")] {
-            store.insert(&client).unwrap();
-        }
-        store
-    }
-
-    /// Acts as the weak client with all it holds.
-    fn act_as_weak(store: &MemoryClients, required: &str, action: Action) -> RegistryReply {
-        let caller = caller("weak", "client:create client:update client:delete a");
-        execute(store, RegistryRequest::Act { caller, required: required.to_owned(), action }).unwrap()
-    }
-
-    /// T13, T27: unknown id, wrong secret, other letter case: one reply.
-    #[test]
-    fn wrong_credentials_get_one_reply() {
-        let store = store();
-        let ask = |id: &str, secret: &str| {
-            let secret = SecretDigest::of(secret);
-            execute(&store, RegistryRequest::Authenticate { client_id: id.to_owned(), secret }).unwrap()
-        };
-        assert!(matches!(ask("strong", "strong"), RegistryReply::Authenticated { epoch: 1, .. }));
-        for (id, secret) in [("nobody", "x"), ("strong", "x"), ("STRONG", "strong"), ("nobody", ""), ("strong", "")] {
-            assert_eq!(ask(id, secret), RegistryReply::NotAuthenticated, "{id} {secret}");
-        }
-    }
-
-    /// C1: nobody gives what it does not hold, and nothing is stored.
-    #[test]
-    fn creating_a_stronger_client_is_refused() {
-        let store = store();
-        let reply = act_as_weak(&store, "client:create", Action::Create(client("new", "a b c")));
-        assert_eq!(reply, RegistryReply::CannotAssign(scope("b c")));
-        assert!(store.find("new").unwrap().is_none());
-    }
-
-    /// C2: not on itself either.
-    #[test]
-    fn widening_a_client_beyond_the_caller_is_refused() {
-        let store = store();
-        let action = Action::ReplaceScope("weak".to_owned(), scope("a b"));
-        assert_eq!(act_as_weak(&store, "client:update", action), RegistryReply::CannotAssign(scope("b")));
-    }
-
-    /// C3, C4: the token's scopes count, not only the client's.
-    #[test]
-    fn a_narrowed_token_gives_only_what_it_has_itself() {
-        let store = store();
-        let caller = caller("weak", "client:create");
-        let action = Action::Create(client("new", "a"));
-        let request = RegistryRequest::Act { caller, required: "client:create".to_owned(), action };
-        assert_eq!(execute(&store, request).unwrap(), RegistryReply::CannotAssign(scope("a")));
-    }
-
-    /// C5: a stronger client can neither be changed nor deleted.
-    #[test]
-    fn a_stronger_client_cannot_be_managed() {
-        let store = store();
-        let strong = || "strong".to_owned();
-        let missing = scope("b");
-        let delete = act_as_weak(&store, "client:delete", Action::Delete(strong()));
-        assert_eq!(delete, RegistryReply::CannotManage(missing.clone()));
-        let narrow = Action::ReplaceScope(strong(), scope("a"));
-        assert_eq!(act_as_weak(&store, "client:update", narrow), RegistryReply::CannotManage(missing));
-        assert_eq!(store.find("strong").unwrap().unwrap().scope, scope("a b"));
-    }
-
-    /// J17: a lost scope is 403 for that scope only, a deleted client's token is dead; J18: so is one of another epoch.
-    #[test]
-    fn power_follows_the_client_as_it_is_now() {
-        let store = store();
-        let admit = |required: &str, caller: Caller| {
-            let action = Action::Admit;
-            execute(&store, RegistryRequest::Act { caller, required: required.to_owned(), action }).unwrap()
-        };
-        let strong = || caller("strong", "a b");
-        assert_eq!(admit("a", strong()), RegistryReply::Done);
-        store.update(&client("strong", "a")).unwrap();
-        assert_eq!(admit("a", strong()), RegistryReply::Done);
-        assert_eq!(admit("b", strong()), RegistryReply::ScopeLost);
-        assert_eq!(admit("a", Caller { epoch: 2, ..strong() }), RegistryReply::TokenUnusable);
-        store.remove("strong").unwrap();
-        assert_eq!(admit("a", strong()), RegistryReply::TokenUnusable);
-    }
-
-    /// C14: a storage fault is an error, never a success.
-    #[test]
-    fn a_storage_fault_is_reported() {
-        let store = store();
-        store.break_storage();
-        let action = Action::Delete("weak".to_owned());
-        let request = RegistryRequest::Act {
-            caller: Caller { is_root: true, ..caller("root", "client:delete a") },
-            required: "client:delete".to_owned(),
-            action,
-        };
-        assert!(execute(&store, request).is_err());
-    }
-}
+mod tests;

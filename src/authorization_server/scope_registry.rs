@@ -10,8 +10,13 @@ pub static EVERY_SCOPE: LazyLock<Scope> = LazyLock::new(|| {
     serde_json::from_slice(include_bytes!("scopes.json")).unwrap_or_default()
 });
 
+/// The eight roles of Fides with the scopes of each, as they are answered (data in `roles.json`).
+pub const ROLES: &[u8] = include_bytes!("roles.json");
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::protocol::scope::is_scope_token;
 
@@ -23,5 +28,27 @@ mod tests {
         assert_eq!(tokens[130], "email:create_or_update");
         assert_eq!(tokens[134], "connection_token:read");
         assert!(tokens.iter().all(|token| is_scope_token(token)));
+    }
+
+    /// Contract 3.3: so many scopes each, sorted, all of Fides.
+    #[test]
+    fn the_roles_are_those_of_fides() {
+        let roles: BTreeMap<String, Vec<String>> = serde_json::from_slice(ROLES).unwrap();
+        let counts: Vec<(&str, usize)> = roles.iter().map(|(role, scopes)| (role.as_str(), scopes.len())).collect();
+        let expected = [
+            ("approver", 9),
+            ("contributor", 121),
+            ("data_steward", 32),
+            ("external_respondent", 1),
+            ("owner", 130),
+            ("respondent", 2),
+            ("viewer", 30),
+            ("viewer_and_approver", 38),
+        ];
+        assert_eq!(counts, expected);
+        let fides: Vec<&str> = EVERY_SCOPE.tokens().take(130).collect();
+        for scopes in roles.values() {
+            assert!(scopes.is_sorted() && scopes.iter().all(|scope| fides.contains(&scope.as_str())));
+        }
     }
 }

@@ -8,6 +8,7 @@ mod directory;
 mod fetch;
 mod hop;
 mod message;
+mod multipart;
 mod ports;
 mod registry;
 mod settings;

@@ -2,7 +2,7 @@
 
 use worker::{Date, Env};
 
-use super::hop;
+use super::{hop, multipart};
 use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     connection::{
@@ -10,7 +10,7 @@ use crate::{
         directory::{DirectoryReply, DirectoryRequest, Row},
         key::ConnectionKey,
     },
-    ports::{Clients, Clock, ConnectionActors, Listing, PortError},
+    ports::{Clients, Clock, ConnectionActors, Listing, Multipart, PortError},
     protocol::{
         page::{Page, PageQuery},
         time::UnixSeconds,
@@ -63,6 +63,12 @@ impl Listing for EdgePorts {
             DirectoryReply::Due(keys) => Ok(keys),
             _ => Err(unexpected()),
         }
+    }
+}
+
+impl Multipart for EdgePorts {
+    async fn form_fields(&self, content_type: &str, body: &[u8]) -> Option<Vec<(String, String)>> {
+        multipart::form_fields(content_type, body).await.ok()
     }
 }
 

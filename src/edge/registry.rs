@@ -1,76 +1,197 @@
-//! The registry object: clients in SQLite, one row each.
+//! The registry object: clients, audit rows and marks in SQLite.
 
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
+use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object};
 
 use super::{
     hop,
-    sql::{Row, rows},
+    message::into_error,
+    ports::now,
+    sql::{Row, integer, rows, transaction},
 };
 use crate::{
-    authorization_server::{client::Client, client_cache::ClientCache, registry},
-    ports::{ClientStore, PortError},
+    authorization_server::{
+        audit::AuditEntry,
+        client::Client,
+        registry::{self, RegistryRequest},
+    },
+    ports::{AuditStore, ClientStore, Mark, MarkStore, PortError, RegistryStore},
+    protocol::{
+        page::{Page, PageQuery},
+        time::UnixSeconds,
+    },
 };
 
-/// The table. Making it where it stands already writes no row.
-const TABLE: &str =
-    "CREATE TABLE IF NOT EXISTS client (client_id TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID";
+/// The tables. Making them where they stand already writes no row. Numbers grow with each row and are never used again:
+/// they are the order of the lists.
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS api_client
+        (number INTEGER PRIMARY KEY AUTOINCREMENT, client_id TEXT NOT NULL UNIQUE, document TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, document TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS mark (kind INTEGER NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL,
+        PRIMARY KEY (kind, key)) WITHOUT ROWID;
+";
+
+/// Most rows of a table that one prune removes; the rest is there for the next tick.
+const PRUNE_LIMIT: i64 = 5000;
 
 /// The single writer of all clients.
 #[durable_object(fetch)]
 pub struct Registry {
-    /// Its storage.
-    clients: ClientCache<SqlClients>,
+    /// Decides.
+    registry: registry::Registry<SqlRegistry>,
 }
 
 impl DurableObject for Registry {
     fn new(state: State, _env: Env) -> Self {
         let sql = state.storage().sql();
         // A failure shows up again, with its cause, in the first statement that misses the table.
-        let _ = sql.exec(TABLE, None);
-        Self { clients: ClientCache::new(SqlClients { sql }) }
+        let _ = sql.exec(TABLES, None);
+        Self { registry: registry::Registry::new(SqlRegistry { sql, state }) }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let request = hop::read(request).await?;
-        hop::write(&registry::execute(&self.clients, request))
+        let request: RegistryRequest = hop::read(request).await?;
+        hop::write(&self.registry.execute(now(), request))
     }
 }
 
-/// Clients in SQLite; the document is the stored form, pinned by `fixtures/storage/v1/client.json`.
-struct SqlClients {
+/// The storage; documents are stored forms, pinned by `fixtures/storage/v1/`.
+struct SqlRegistry {
     /// The object's database.
     sql: SqlStorage,
+    /// The object's state, for transactions.
+    state: State,
 }
 
-impl SqlClients {
+/// What storage answers.
+type Stored<Value> = std::result::Result<Value, PortError>;
+
+impl SqlRegistry {
     /// Runs one statement.
-    fn run(&self, statement: &str, values: &[&str]) -> std::result::Result<Vec<Row>, PortError> {
-        let values = values.iter().map(|value| (*value).into()).collect();
+    fn run(&self, statement: &str, values: Vec<SqlStorageValue>) -> Stored<Vec<Row>> {
         rows(&self.sql, statement, values).map_err(|error| broken(&error))
     }
+
+    /// The number of rows of a table.
+    fn count(&self, statement: &str) -> Stored<u32> {
+        let rows = self.run(statement, Vec::new())?;
+        rows.first().map_or(Ok(0), |row| row.count(0)).map_err(|error| broken(&error))
+    }
+
+    /// How many rows a statement changed that returns one for each.
+    fn changed(&self, statement: &str, values: Vec<SqlStorageValue>) -> Stored<u32> {
+        Ok(u32::try_from(self.run(statement, values)?.len()).unwrap_or(u32::MAX))
+    }
 }
 
-impl ClientStore for SqlClients {
-    fn find(&self, client_id: &str) -> std::result::Result<Option<Client>, PortError> {
-        let rows = self.run("SELECT document FROM client WHERE client_id = ?", &[client_id])?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let document = row.text(0).map_err(|error| broken(&error))?;
-        serde_json::from_slice(document.as_bytes()).map(Some).map_err(|error| broken(&error))
+impl ClientStore for SqlRegistry {
+    fn find(&self, client_id: &str) -> Stored<Option<Client>> {
+        let rows = self.run("SELECT document FROM api_client WHERE client_id = ?", vec![client_id.into()])?;
+        rows.first().map(|row| document(row, 0)).transpose()
     }
 
-    fn insert(&self, client: &Client) -> std::result::Result<(), PortError> {
-        let document = serde_json::to_string(client).map_err(|error| broken(&error))?;
-        self.run("INSERT INTO client (client_id, document) VALUES (?, ?)", &[&client.client_id, &document]).map(drop)
+    fn insert(&self, client: &Client) -> Stored<()> {
+        let values = vec![client.client_id.as_str().into(), json(client)?];
+        self.run("INSERT INTO api_client (client_id, document) VALUES (?, ?)", values).map(drop)
     }
 
-    fn update(&self, client: &Client) -> std::result::Result<(), PortError> {
-        let document = serde_json::to_string(client).map_err(|error| broken(&error))?;
-        self.run("UPDATE client SET document = ? WHERE client_id = ?", &[&document, &client.client_id]).map(drop)
+    fn update(&self, client: &Client) -> Stored<()> {
+        let values = vec![json(client)?, client.client_id.as_str().into()];
+        self.run("UPDATE api_client SET document = ? WHERE client_id = ?", values).map(drop)
     }
 
-    fn remove(&self, client_id: &str) -> std::result::Result<(), PortError> {
-        self.run("DELETE FROM client WHERE client_id = ?", &[client_id]).map(drop)
+    fn remove(&self, client_id: &str) -> Stored<()> {
+        self.run("DELETE FROM api_client WHERE client_id = ?", vec![client_id.into()]).map(drop)
     }
+
+    fn page(&self, query: PageQuery) -> Stored<(Vec<Client>, u32)> {
+        let statement = "SELECT document FROM api_client ORDER BY number DESC LIMIT ? OFFSET ?";
+        let rows = self.run(statement, slice(query))?;
+        let clients = rows.iter().map(|row| document(row, 0)).collect::<Stored<_>>()?;
+        Ok((clients, self.count("SELECT count(*) FROM api_client")?))
+    }
+}
+
+impl AuditStore for SqlRegistry {
+    fn append(&self, entry: &AuditEntry) -> Stored<u64> {
+        let statement = "INSERT INTO audit (at, document) VALUES (?, ?) RETURNING number";
+        let rows = self.run(statement, vec![integer(entry.at.0), json(entry)?])?;
+        rows.first().map_or(Ok(0), |row| row.count(0)).map(u64::from).map_err(|error| broken(&error))
+    }
+
+    fn rewrite(&self, row: u64, entry: &AuditEntry) -> Stored<()> {
+        self.run("UPDATE audit SET document = ? WHERE number = ?", vec![json(entry)?, integer(row)]).map(drop)
+    }
+
+    fn audit_page(&self, query: PageQuery) -> Stored<Page> {
+        let rows =
+            self.run("SELECT number, document FROM audit ORDER BY number DESC LIMIT ? OFFSET ?", slice(query))?;
+        let view = |row: &Row| {
+            let entry: AuditEntry = document(row, 1)?;
+            Ok(entry.view(row.count(0).map_err(|error| broken(&error))?.into()))
+        };
+        let items = rows.iter().map(view).collect::<Stored<_>>()?;
+        Ok(Page { items, total: self.count("SELECT count(*) FROM audit")? })
+    }
+}
+
+impl MarkStore for SqlRegistry {
+    fn mark(&self, mark: Mark, key: &str, until: UnixSeconds, now: UnixSeconds) -> Stored<bool> {
+        let statement = "INSERT INTO mark (kind, key, until) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE
+            SET until = excluded.until WHERE mark.until <= ? RETURNING key";
+        let values = vec![kind(mark), key.into(), integer(until.0), integer(now.0)];
+        Ok(self.changed(statement, values)? > 0)
+    }
+
+    fn is_marked(&self, mark: Mark, key: &str) -> Stored<bool> {
+        let rows = self.run("SELECT 1 FROM mark WHERE kind = ? AND key = ?", vec![kind(mark), key.into()])?;
+        Ok(!rows.is_empty())
+    }
+
+    fn marks(&self, mark: Mark, limit: u32) -> Stored<Vec<(String, UnixSeconds)>> {
+        let statement = "SELECT key, until FROM mark WHERE kind = ? ORDER BY until DESC LIMIT ?";
+        let pair = |row: &Row| Ok((row.text(0)?.to_owned(), UnixSeconds(row.count(1)?.into())));
+        let rows = self.run(statement, vec![kind(mark), i64::from(limit).into()])?;
+        rows.iter().map(pair).collect::<Result<_>>().map_err(|error| broken(&error))
+    }
+}
+
+impl RegistryStore for SqlRegistry {
+    fn atomically(&self, work: &mut dyn FnMut() -> Stored<()>) -> Stored<()> {
+        transaction(&self.state, work)
+    }
+
+    fn prune(&self, now: UnixSeconds, audit_before: UnixSeconds) -> Stored<u32> {
+        let marks =
+            "DELETE FROM mark WHERE (kind, key) IN (SELECT kind, key FROM mark WHERE until <= ? LIMIT ?) RETURNING 1";
+        // Rows stand in the order of time: the search ends at the first one that stays.
+        let rows = "DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE number <
+            coalesce((SELECT number FROM audit WHERE at >= ? ORDER BY number LIMIT 1), 9007199254740991) LIMIT ?) RETURNING 1";
+        let at_most = || SqlStorageValue::Integer(PRUNE_LIMIT);
+        let marks = self.changed(marks, vec![integer(now.0), at_most()])?;
+        Ok(marks + self.changed(rows, vec![integer(audit_before.0), at_most()])?)
+    }
+}
+
+/// Size and offset of a page.
+fn slice(query: PageQuery) -> Vec<SqlStorageValue> {
+    vec![i64::from(query.size).into(), i64::from(query.offset()).into()]
+}
+
+/// The stored number of a kind of mark.
+fn kind(mark: Mark) -> SqlStorageValue {
+    SqlStorageValue::Integer(mark as i64)
+}
+
+/// A document as it is stored.
+fn json(document: &impl serde::Serialize) -> Stored<SqlStorageValue> {
+    serde_json::to_string(document).map(Into::into).map_err(|error| broken(&error))
+}
+
+/// A stored document.
+fn document<Document: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Stored<Document> {
+    let read = |text: &str| serde_json::from_slice(text.as_bytes()).map_err(into_error);
+    row.text(column).and_then(read).map_err(|error| broken(&error))
 }
 
 /// Storage, or a document in it, that cannot be read or written.

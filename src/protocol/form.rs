@@ -29,16 +29,27 @@ impl Form {
     /// # Errors
     /// `invalid_request` (400): too many parameters, or bytes that are no UTF-8.
     pub fn parse(body: &[u8]) -> Result<Self, FormProblem> {
+        Self::from_fields(url::form_urlencoded::parse(body))
+    }
+
+    /// A form whose fields somebody else has decoded, lossily where they were no UTF-8.
+    ///
+    /// # Errors
+    /// As [`Form::parse`].
+    pub fn from_fields<Text: Into<String>>(
+        fields: impl IntoIterator<Item = (Text, Text)>,
+    ) -> Result<Self, FormProblem> {
         let mut parameters = Vec::new();
-        for (name, value) in url::form_urlencoded::parse(body) {
+        for (name, value) in fields {
             if parameters.len() >= PARAMETER_LIMIT {
                 return Err(FormProblem::TooMany);
             }
+            let (name, value) = (name.into(), value.into());
             // The decoder replaces what is no UTF-8; a client that really sends U+FFFD has nothing to say to us.
             if name.contains('\u{FFFD}') || value.contains('\u{FFFD}') {
                 return Err(FormProblem::NotUtf8);
             }
-            parameters.push((name.into_owned(), value.into_owned()));
+            parameters.push((name, value));
         }
         Ok(Self(parameters))
     }

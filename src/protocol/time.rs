@@ -38,10 +38,19 @@ impl UnixSeconds {
         let instant = chrono::DateTime::from_timestamp(seconds, 0)?;
         Some(instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
     }
+
+    /// ISO 8601 in UTC with microseconds and without saying that it is UTC, as Fides writes `expires_at`; `None` beyond the
+    /// calendar's range.
+    #[must_use]
+    pub fn to_naive_iso8601(self) -> Option<String> {
+        let mut text = self.to_rfc3339()?;
+        text.truncate(text.len().saturating_sub(1));
+        Some(text + ".000000")
+    }
 }
 
 /// A span of whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seconds(pub u64);
 
@@ -60,5 +69,6 @@ mod tests {
     fn rfc3339_is_utc_with_z() {
         assert_eq!(UnixSeconds(1_700_000_000).to_rfc3339().unwrap(), "2023-11-14T22:13:20Z");
         assert_eq!(UnixSeconds(u64::MAX).to_rfc3339(), None);
+        assert_eq!(UnixSeconds(1_700_000_000).to_naive_iso8601().unwrap(), "2023-11-14T22:13:20.000000");
     }
 }

@@ -78,6 +78,21 @@ impl ApiError {
         Self::new(status, detail)
     }
 
+    /// What a connection refused to do when a browser came back, in Fides's words where they differ. The provider's own
+    /// text is never repeated (checklist L5).
+    #[must_use]
+    pub fn fides_callback(refusal: Refusal, key: &ConnectionKey) -> Self {
+        let no_code = matches!(refusal, Refusal::CodeRefused(None));
+        let no_answer = matches!(refusal, Refusal::Provider(_) | Refusal::NotSendable(_));
+        let error = Self::refusal(refusal, key);
+        let detail = match error.detail.as_str() {
+            Some(_) if no_code => format!("Unable to retrieve token for {key} (None)."),
+            Some(cause) if no_answer => format!("Error occurred during the access request for {key}: {cause}"),
+            _ => return error,
+        };
+        Self { detail: detail.into(), ..error }
+    }
+
     /// Status and text for a provider that cannot be used now.
     fn provider_fault(fault: &Fault, key: &ConnectionKey) -> (StatusCode, String) {
         match fault {

@@ -77,7 +77,7 @@ fn only_a_digest_of_the_state_is_stored() {
     let (first, second) = (host.begin("shop"), host.begin("shop"));
     assert_ne!(query(&first, "state"), query(&second, "state"));
     assert_ne!(query(&first, "code_challenge"), query(&second, "code_challenge"));
-    let (state, dump) = (query(&second, "state"), host.memory.dump());
+    let (state, dump) = (query(&second, "state"), host.memory.state());
     assert!(dump.contains(SecretDigest::of(&state).as_str()));
     let random = state.split('.').next().unwrap();
     for hidden in [random, &query(&second, "code_challenge"), &query(&first, "state")] {
@@ -93,7 +93,7 @@ fn a_definition_can_do_without_pkce() {
     assert_eq!(host.define("shop", &plain).status, 200);
     let url = host.begin("shop");
     assert_eq!((query(&url, "code_challenge"), query(&url, "state").is_empty()), (String::new(), false));
-    assert!(!host.memory.dump().contains("code_verifier\\\":\\\"v1"));
+    assert!(!host.memory.state().contains("code_verifier\\\":\\\"v1"));
 }
 
 /// K11: where the browser comes back to is ours to say, not the request's.
@@ -139,5 +139,5 @@ fn a_beginning_that_is_not_stored_is_none() {
     host.memory.faults().break_records_after(0);
     assert_eq!(begin(&host).status, 503);
     host.memory.faults().mend_records();
-    assert!(!host.memory.dump().contains("pending\": \"{"));
+    assert!(!host.memory.state().contains("pending\": \"{"));
 }

@@ -138,7 +138,7 @@ fn an_expired_state_is_forgotten_by_the_sweep() {
     for (wait, due, kept) in [(599, 0, true), (1, 1, false), (600, 0, false)] {
         host.wait(wait);
         assert_eq!(host.as_root("POST", "/sweep", &Value::Null).json()["due"], due, "{wait}");
-        let dump = host.memory.dump();
+        let dump = host.memory.state();
         assert_eq!((dump.contains(digest.as_str()), dump.contains("code_verifier")), (kept, kept));
     }
     assert_eq!(host.requests(), 0);
@@ -149,7 +149,7 @@ fn an_expired_state_is_forgotten_by_the_sweep() {
 fn a_malformed_return_is_refused_and_changes_nothing() {
     let host = with_provider();
     let state = host.state("shop");
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let long = "c".repeat(4097);
     for query in [
         format!("state={state}&code=a&code=a"),
@@ -164,7 +164,7 @@ fn a_malformed_return_is_refused_and_changes_nothing() {
     ] {
         assert_eq!(host.callback(&query).status, 400, "{query:.200}");
     }
-    assert_eq!((host.memory.dump(), host.requests()), (before, 0));
+    assert_eq!((host.memory.state(), host.requests()), (before, 0));
     assert_eq!(host.callback(&with_code(&state)).status, 200);
 }
 

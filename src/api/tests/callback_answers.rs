@@ -19,12 +19,12 @@ fn refused_once() -> Host {
 /// What a return gets when the provider answers this; unless it is a success, nothing is stored.
 fn outcome(answer: ProviderAnswer) -> Answered {
     let host = refused_once();
-    let before = host.memory.dump();
+    let before = host.memory.state();
     host.provider_answers([answer]);
     let answered = host.authorize("shop", "canary-code-1");
     assert_eq!(host.requests(), 1);
     if answered.status != 200 {
-        assert_eq!(host.memory.dump(), before);
+        assert_eq!(host.memory.state(), before);
         assert_eq!(host.live("shop").0, 409);
     }
     answered
@@ -165,13 +165,13 @@ fn a_state_that_cannot_be_used_up_exchanges_nothing() {
 #[test]
 fn tokens_that_cannot_be_stored_are_not_there() {
     let host = refused_once();
-    let before = host.memory.dump();
+    let before = host.memory.state();
     host.provider_answers([answer(200, &tokens(1))]);
     let query = format!("state={}&code=canary-code-1", host.state("shop"));
     host.memory.faults().break_records_after(1);
     assert_eq!((host.callback(&query).status, host.requests()), (503, 1));
     host.memory.faults().mend_records();
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
     assert_eq!((host.live("shop").0, host.callback(&query).status), (409, 404));
     assert_eq!(host.authorize("shop", "canary-code-2").status, 200);
 }

@@ -20,10 +20,10 @@ fn assert_cannot_assign(answer: &Answered, missing: &str) {
 fn nobody_creates_a_stronger_client() {
     let host = Host::new();
     let token = host.caller(&["client:create", "policy:read"]);
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let wanted = json!({"scopes": ["rule:read", "policy:read", "config:read"]});
     assert_cannot_assign(&host.call(&token, "POST", "/oauth/client", &wanted), "['config:read', 'rule:read']");
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
     for within in [json!(["policy:read"]), json!([]), json!(null)] {
         assert_eq!(host.call(&token, "POST", "/oauth/client", &within).status, 200);
     }
@@ -36,12 +36,12 @@ fn nobody_widens_a_client_beyond_itself() {
     let (own, secret) = host.client(&MANAGER);
     let token = host.token(&own, &secret);
     let (other, _) = host.client(&[]);
-    let before = host.memory.dump();
+    let before = host.memory.state();
     for id in [&own, &other] {
         let path = format!("/oauth/client/{id}/scope");
         assert_cannot_assign(&host.call(&token, "PUT", &path, &json!(["config:read"])), "['config:read']");
     }
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
     let path = format!("/oauth/client/{other}/scope");
     assert_eq!(host.call(&token, "PUT", &path, &json!(["policy:read"])).status, 200);
     let path = format!("/oauth/client/{own}/scope");
@@ -82,13 +82,13 @@ fn nobody_rules_a_stronger_client() {
     let host = Host::new();
     let token = host.caller(&MANAGER);
     let (strong, _) = host.client(&["policy:read", "config:read"]);
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let detail = "Cannot manage a client that holds scopes that you do not have. Missing scopes: ['config:read']";
     let deleted = host.call(&token, "DELETE", &format!("/oauth/client/{strong}"), &Value::Null);
     assert_eq!(deleted.detail(), (403, detail.into()));
     let weakened = host.call(&token, "PUT", &format!("/oauth/client/{strong}/scope"), &json!([]));
     assert_eq!(weakened.detail(), (403, detail.into()));
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
 }
 
 /// C6: the root client is not there for the API, and stays.

@@ -58,7 +58,7 @@ fn every_generation_of_the_body_is_understood() {
 #[test]
 fn a_malformed_client_is_refused_with_places() {
     let host = Host::new();
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let many = Value::Array(vec![json!("policy:read"); 10_000]);
     for (body, kind, place) in [
         (json!({"scopes": "policy:read"}), "list_type", r#"["body","scopes"]"#),
@@ -78,7 +78,7 @@ fn a_malformed_client_is_refused_with_places() {
     ] {
         assert_eq!(create(&host, &body).issues(), (422, vec![(kind.to_owned(), place.to_owned())]), "{body}");
     }
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
 }
 
 /// Contract 0.3: text that is no JSON, or of another content type: 422 with the place, never 500.
@@ -138,8 +138,8 @@ fn scopes_are_replaced_as_a_whole() {
         assert_eq!((replaced.status, replaced.text().as_str()), (200, "null"));
         assert_eq!(host.as_root("GET", &path, &Value::Null).json(), scopes);
     }
-    for body in [json!({"scopes": []}), json!(null)] {
-        let issue = vec![("list_type".to_owned(), r#"["body"]"#.to_owned())];
+    for (body, kind) in [(json!({"scopes": []}), "list_type"), (json!(null), "missing")] {
+        let issue = vec![(kind.to_owned(), r#"["body"]"#.to_owned())];
         assert_eq!(host.as_root("PUT", &path, &body).issues(), (422, issue));
     }
 }
@@ -167,7 +167,7 @@ fn a_client_secret_is_shown_once() {
     let (id, secret) = host.client(&["policy:read"]);
     let token = host.token(&id, &secret);
     let scope = host.as_root("GET", &format!("/oauth/client/{id}/scope"), &Value::Null);
-    let dump = host.memory.dump();
+    let dump = host.memory.state();
     assert!(dump.contains(&id));
     for hidden in [&secret, &token] {
         assert!(!dump.contains(hidden.as_str()) && !scope.text().contains(hidden.as_str()));
@@ -179,7 +179,7 @@ fn a_client_secret_is_shown_once() {
 fn a_change_that_storage_refused_is_no_success() {
     let host = Host::new();
     let (id, secret) = host.client(&["policy:read"]);
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let path = format!("/oauth/client/{id}");
     host.memory.clients.break_storage();
     for (method, path, body) in [
@@ -191,7 +191,7 @@ fn a_change_that_storage_refused_is_no_success() {
         assert_eq!(answer.detail(), (503, "The service is temporarily unavailable".into()), "{method} {path}");
     }
     host.memory.clients.mend_storage();
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
     host.token(&id, &secret);
 }
 

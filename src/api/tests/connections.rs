@@ -126,7 +126,7 @@ fn an_item_with_secrets_fails_and_the_others_succeed() {
     let failed = &body["failed"];
     assert_eq!((failed.as_array().unwrap().len(), &failed[0]["data"]["key"]), (1, &json!("b")));
     assert!(failed[0]["message"].as_str().unwrap().contains("/secret"));
-    assert!(!answer.text().contains("canary-1") && !host.memory.dump().contains("canary-1"));
+    assert!(!answer.text().contains("canary-1") && !host.memory.state().contains("canary-1"));
 }
 
 /// Contract 5.2: what storage refused is in `failed`; what it took before is saved. Mended, the same request does the rest.
@@ -237,7 +237,7 @@ fn an_unknown_connection_is_404_and_an_impossible_key_422() {
             assert_eq!(answer.issues(), (422, vec![issue]), "{method} {key} {tail}");
         }
     }
-    assert!(!host.memory.dump().contains("a:b"));
+    assert!(!host.memory.state().contains("a:b"));
 }
 
 /// A deletion whose directory failed is not reported as done; the same request again finishes it.

@@ -83,7 +83,7 @@ fn the_content_type_says_what_a_definition_is_written_in() {
 #[test]
 fn a_faulty_definition_is_refused_with_places() {
     let host = with_shop();
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let mut faulty = document();
     faulty["fides_key"] = "a b".into();
     faulty["client_config"]["authentication"]["configuration"]["token_request"]["method"] = "post".into();
@@ -105,7 +105,7 @@ fn a_faulty_definition_is_refused_with_places() {
     }
     assert_eq!(put(&host, &json!(null)).status, 422);
     assert_eq!(put(&host, &json!([])).status, 422);
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
 }
 
 /// P10: YAML that is none, or that means harm: refused with line and column.

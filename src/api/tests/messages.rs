@@ -51,8 +51,9 @@ fn unknown_paths_and_methods_are_answered_in_json() {
     }
     for (method, path, allow) in [
         ("POST", "/health", "GET"),
-        ("PUT", "/api/v1/oauth/client", "POST"),
-        ("GET", "/api/v1/oauth/client", "POST"),
+        ("PUT", "/api/v1/oauth/client", "GET, POST"),
+        ("POST", "/api/v1/oauth/client/x", "GET, PUT, DELETE"),
+        ("GET", "/api/v1/oauth/client/x/secret", "POST"),
         ("POST", "/api/v1/oauth/client/x/scope", "GET, PUT"),
         ("POST", "/api/v1/connection", "GET, PATCH"),
         ("PUT", "/api/v1/connection/shop", "GET, DELETE"),
@@ -94,12 +95,12 @@ fn a_link_preview_uses_no_state_up() {
     let host = Host::new().with_code_flow("shop");
     host.provider_answers([answer(200, &tokens(1))]);
     let query = format!("/api/v1/oauth/callback?state={}&code=canary-code-1", host.state("shop"));
-    let before = host.memory.dump();
+    let before = host.memory.state();
     for path in [query.as_str(), "/api/v1/connection/shop/authorize"] {
         let head = host.send(&authorized("HEAD", path, &host.root(), &Value::Null));
         assert_eq!((head.status, head.header("allow"), head.body.len()), (405, "GET", 0));
     }
-    assert_eq!((host.memory.dump(), host.requests()), (before, 0));
+    assert_eq!((host.memory.state(), host.requests()), (before, 0));
     assert_eq!(host.send(&bare("GET", &query)).status, 200);
 }
 

@@ -16,7 +16,7 @@ fn found(number: u32) -> (u16, String) {
 #[test]
 fn a_fresh_token_is_served_from_what_is_stored() {
     let host = Host::new().with_authorized("shop");
-    let before = host.memory.dump();
+    let before = host.memory.state();
     host.wait(100);
     let read = host.read("shop");
     assert_eq!((read.status, read.header("cache-control")), (200, "no-store"));
@@ -28,7 +28,7 @@ fn a_fresh_token_is_served_from_what_is_stored() {
     });
     assert_eq!(read.json(), expected);
     host.run_behind();
-    assert_eq!((host.requests(), host.memory.dump()), (1, before));
+    assert_eq!((host.requests(), host.memory.state()), (1, before));
     assert!(read.log.contains("\"client_id\":\"root-id\""));
 }
 
@@ -188,9 +188,9 @@ fn the_lead_is_a_setting() {
 fn a_restart_loses_nothing() {
     let host = Host::new().with_authorized("shop");
     let state = host.state("shop");
-    let (view, dump) = (host.view("shop"), host.memory.dump());
+    let (view, dump) = (host.view("shop"), host.memory.state());
     host.memory.restart();
-    assert_eq!((host.view("shop"), host.memory.dump()), (view, dump));
+    assert_eq!((host.view("shop"), host.memory.state()), (view, dump));
     assert_eq!(host.live("shop"), found(1));
     host.provider_answers([answer(500, &json!({})), answer(200, &tokens(2))]);
     host.wait(3_600);

@@ -105,7 +105,7 @@ fn a_refusal_of_client_credentials_needs_no_person() {
 /// came and were not stored; then storage was mended.
 fn with_unstored_answer() -> Host {
     let host = Host::new().with_authorized("shop");
-    let before = host.memory.dump();
+    let before = host.memory.state();
     host.wait(3_600);
     let faults = host.memory.faults();
     host.memory.provider(move |_| {
@@ -116,7 +116,7 @@ fn with_unstored_answer() -> Host {
     assert!(answers.iter().all(|answer| answer.status == 503));
     assert!(answers[0].log.contains("record storage is broken"), "{}", answers[0].log);
     host.memory.faults().mend_records();
-    assert_eq!((host.memory.dump(), host.requests()), (before, 2));
+    assert_eq!((host.memory.state(), host.requests()), (before, 2));
     host.provider_answers([answer(200, &tokens(3))]);
     host
 }
@@ -159,7 +159,7 @@ fn an_answer_that_could_not_be_stored_dies_with_its_credentials() {
         let host = with_unstored_answer();
         assert!(host.as_root(method, &format!("/connection/shop{tail}"), &body).status < 300);
         assert_eq!((host.live("shop").0, host.requests()), (status, 2));
-        assert!(!host.memory.dump().contains("access_token"));
+        assert!(!host.memory.state().contains("access_token"));
     }
     let host = with_unstored_answer();
     host.provider_answers([answer(200, &tokens(7))]);

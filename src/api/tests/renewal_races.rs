@@ -37,7 +37,7 @@ fn a_connection_deleted_during_a_renewal_stays_deleted() {
     assert_eq!(host.requests(), 2);
     assert_eq!(host.as_root("GET", "/connection/shop", &Value::Null).status, 404);
     assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 0);
-    assert!(!host.memory.dump().contains("access_token"));
+    assert!(!host.memory.state().contains("access_token"));
     host.memory.restart();
     assert_eq!(host.live("shop").0, 404);
 }
@@ -51,7 +51,7 @@ fn a_connection_deleted_during_a_renewal_behind_stays_deleted() {
     assert_eq!(host.live("shop"), found(1));
     assert_eq!(host.as_root("DELETE", "/connection/shop", &Value::Null).status, 204);
     host.run_behind();
-    assert!(!host.memory.dump().contains("access_token"));
+    assert!(!host.memory.state().contains("access_token"));
     assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 0);
 }
 
@@ -65,7 +65,7 @@ fn a_connection_made_anew_during_a_renewal_gets_no_old_token() {
     assert_eq!((answers[1].status, answers[2].status), (204, 200));
     assert_ne!(answers[0].status, 200);
     host.run_behind();
-    assert!(!host.memory.dump().contains("access_token"));
+    assert!(!host.memory.state().contains("access_token"));
     assert_eq!(host.view("shop")["authorized"], false);
 }
 
@@ -179,7 +179,7 @@ fn an_authorization_dies_with_what_it_was_for() {
         let answers = host.send_all(&[back, root(&host, method, tail, &body)]);
         assert_eq!((answers[0].status, host.requests()), (404, 1), "{method}");
         assert!(answers[1].status < 300);
-        assert!(!host.memory.dump().contains("access_token"));
+        assert!(!host.memory.state().contains("access_token"));
         assert_ne!(host.live("shop").0, 200);
     }
 }

@@ -14,12 +14,22 @@ fn after(route: &Route) -> Option<Route> {
     Some(match route {
         Route::Health => Route::Ready,
         Route::Ready => Route::Token,
-        Route::Token => Route::CreateClient,
-        Route::CreateClient => Route::DeleteClient(id()),
+        Route::Token => Route::Introspect,
+        Route::Introspect => Route::Revoke,
+        Route::Revoke => Route::Metadata,
+        Route::Metadata => Route::Keys,
+        Route::Keys => Route::Audit,
+        Route::Audit => Route::CreateClient,
+        Route::CreateClient => Route::ListClients,
+        Route::ListClients => Route::ReadClient(id()),
+        Route::ReadClient(_) => Route::UpdateClient(id()),
+        Route::UpdateClient(_) => Route::RotateSecret(id()),
+        Route::RotateSecret(_) => Route::DeleteClient(id()),
         Route::DeleteClient(_) => Route::ReadClientScope(id()),
         Route::ReadClientScope(_) => Route::ReplaceClientScope(id()),
         Route::ReplaceClientScope(_) => Route::Scopes,
-        Route::Scopes => Route::Callback,
+        Route::Scopes => Route::Roles,
+        Route::Roles => Route::Callback,
         Route::Callback => Route::ListConnections,
         Route::ListConnections => Route::SaveConnections,
         Route::SaveConnections => Route::ReadConnection(key()),
@@ -64,7 +74,10 @@ fn no_guarded_route_answers_without_a_token() {
             assert_eq!(host.send(&bare(method, &variant)).status, 401, "{method} {variant}");
         }
     }
-    assert_eq!(open, ["/health", "/ready", "/api/v1/oauth/token", "/api/v1/oauth/callback"]);
+    let forms = ["/api/v1/oauth/token", "/api/v1/oauth/introspect", "/api/v1/oauth/revoke"];
+    let published = ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json"];
+    let expected = [&["/health", "/ready"], &forms[..], &published, &["/api/v1/oauth/callback"]].concat();
+    assert_eq!(open, expected);
 }
 
 /// B13: another spelling of a path is the same route with the same guard, or none at all.
@@ -140,7 +153,10 @@ fn every_answer_is_private_and_not_sniffed() {
         answers.push(host.send(&bare("TRACE", &path)));
     }
     for answer in answers {
-        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+        // What is published may be cached; nothing else, no error of those routes either.
+        let published = answer.status == 200 && answer.log.contains("/.well-known/");
+        let caching = if published { "public, max-age=300" } else { "no-store" };
+        assert_eq!(answer.header("cache-control"), caching, "{answer:?}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
         assert_eq!(answer.header("access-control-allow-origin"), "");

@@ -37,7 +37,7 @@ fn stored_secrets_are_confirmed_without_a_test() {
 #[test]
 fn secrets_that_do_not_fit_are_refused() {
     let host = with_definition(SERVICE);
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let (text, value) = ("string_type", "value_error");
     for (secrets, kind, place) in [
         (json!({}), value, r#"["body"]"#),
@@ -65,7 +65,7 @@ fn secrets_that_do_not_fit_are_refused() {
     let missing = host.put_secrets("shop", &json!({})).json();
     let text = "Value error, json_provider_schema must be supplied all of: [domain, client_id, client_secret].";
     assert_eq!(missing["detail"][0]["msg"], text);
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
     let large = authorized("PUT", "/api/v1/connection/shop/secret", &host.root(), &Value::Null);
     assert_eq!(host.send(&large.map(|_| Body::TooLarge)).status, 413);
 }
@@ -75,10 +75,10 @@ fn secrets_that_do_not_fit_are_refused() {
 fn secrets_need_a_definition_first() {
     let host = Host::new();
     host.save("shop");
-    let before = host.memory.dump();
+    let before = host.memory.state();
     let (status, detail) = host.put_secrets("shop", &good()).detail();
     assert_eq!((status, detail.as_str().unwrap().contains("SaaS config")), (422, true));
-    assert_eq!(host.memory.dump(), before);
+    assert_eq!(host.memory.state(), before);
 }
 
 /// S11: a host is taken from a secret only where the definition's pattern allows it.
@@ -158,7 +158,7 @@ fn new_secrets_end_tokens_and_authorizations() {
     assert_eq!(host.live("shop").0, 409);
     assert_eq!(host.callback(&format!("state={state}&code=canary-code")).status, 404);
     assert_eq!(host.requests(), 1);
-    assert!(!host.memory.dump().contains("canary"));
+    assert!(!host.memory.state().contains("canary"));
 }
 
 /// E8: what is stored of secrets is sealed, for each connection with a key of its own.
@@ -168,9 +168,9 @@ fn stored_secrets_are_sealed() {
     let mut secrets = good();
     secrets["undeclared"] = json!("canary-4");
     assert_eq!(host.put_secrets("shop", &secrets).status, 200);
-    let dump = host.memory.dump();
+    let dump = host.memory.state();
     assert!(dump.contains("v1.") && !dump.contains("canary"), "{dump}");
-    let first = host.memory.dump();
+    let first = host.memory.state();
     assert_eq!(host.put_secrets("shop", &secrets).status, 200);
-    assert_ne!(host.memory.dump(), first, "the same nonce twice");
+    assert_ne!(host.memory.state(), first, "the same nonce twice");
 }

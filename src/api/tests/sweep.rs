@@ -17,7 +17,7 @@ impl Host {
     }
 
     /// Runs the sweep by a tick of the cron: its line in the log.
-    fn tick(&self) -> Value {
+    pub(super) fn tick(&self) -> Value {
         let line = self.pool.borrow_mut().run_until(tick(&self.deployment, &self.memory));
         serde_json::to_value(&line).unwrap()
     }
@@ -65,6 +65,7 @@ fn a_tick_of_the_cron_does_the_same() {
     let mut expected = report(&[("due", 1), ("renewed", 1)]);
     expected["level"] = "info".into();
     expected["event"] = "sweep".into();
+    expected["pruned"] = 0.into();
     assert_eq!(host.tick(), expected);
     assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
 }
@@ -74,7 +75,12 @@ fn a_tick_of_the_cron_does_the_same() {
 fn a_tick_that_cannot_run_says_why() {
     let host = Host::new();
     host.memory.faults().break_directory(true);
-    assert_eq!(host.tick(), json!({ "level": "error", "event": "sweep", "cause": "directory is broken" }));
+    assert_eq!(host.tick(), json!({ "level": "error", "event": "sweep", "cause": "directory is broken", "pruned": 0 }));
+    host.memory.faults().break_directory(false);
+    host.memory.clients.break_storage();
+    assert_eq!(host.tick()["cause"], "storage is broken");
+    host.memory.clients.mend_storage();
+    host.memory.faults().break_directory(true);
     assert_eq!(host.as_root("POST", "/sweep", &Value::Null).status, 503);
     let unset = Host::with(&[("PUBLIC_URL", "")]);
     assert_eq!(unset.tick()["cause"], "the service is not configured");

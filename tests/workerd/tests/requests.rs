@@ -7,8 +7,14 @@ use serde_json::json;
 use workerd_tests::{Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};
 
 /// Every route behind the guard, with the scope that it requires.
-const GUARDED: [(&str, &str, &str); 17] = [
+const GUARDED: [(&str, &str, &str); 23] = [
     ("POST", CLIENT, "client:create"),
+    ("GET", CLIENT, "client:read"),
+    ("GET", "/api/v1/oauth/client/x", "client:read"),
+    ("PUT", "/api/v1/oauth/client/x", "client:update"),
+    ("POST", "/api/v1/oauth/client/x/secret", "client:update"),
+    ("GET", "/api/v1/oauth/role", "scope:read"),
+    ("GET", "/api/v1/oauth/audit", "audit:read"),
     ("DELETE", "/api/v1/oauth/client/x", "client:delete"),
     ("GET", "/api/v1/oauth/client/x/scope", "client:read"),
     ("PUT", "/api/v1/oauth/client/x/scope", "client:update"),
@@ -58,13 +64,19 @@ fn every_guarded_route_wants_a_token_with_its_own_scope() {
     }
 }
 
-/// B13: four routes are open.
+/// B13: these routes are open: to everybody, or to clients with credentials of their own.
 #[test]
-fn token_callback_health_and_ready_are_open() {
+fn some_routes_need_no_token() {
     let postern = Postern::start(Setup::new());
     assert_eq!(postern.get("/health").send().expect_status(200).json(), json!({ "status": "ok" }));
     drop(postern.get("/ready").send().expect_status(200));
     drop(postern.get(CALLBACK).send().expect_status(400));
+    drop(postern.get("/.well-known/oauth-authorization-server").send().expect_status(200));
+    drop(postern.get("/.well-known/jwks.json").send().expect_status(200));
+    for endpoint in ["introspect", "revoke"] {
+        let request = postern.post(&format!("/api/v1/oauth/{endpoint}")).form(&[("token", "x")]);
+        assert_eq!(request.send().expect_status(401).json()["error"], "invalid_client");
+    }
     drop(token(&postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET));
 }
 
@@ -110,7 +122,10 @@ fn a_wrong_method_is_refused_with_the_right_ones() {
     for (method, path, allow) in [
         ("GET", TOKEN, "POST"),
         ("HEAD", TOKEN, "POST"),
-        ("GET", CLIENT, "POST"),
+        ("PUT", CLIENT, "GET, POST"),
+        ("POST", "/api/v1/oauth/client/x", "GET, PUT, DELETE"),
+        ("GET", "/api/v1/oauth/introspect", "POST"),
+        ("POST", "/.well-known/jwks.json", "GET"),
         ("POST", "/api/v1/oauth/scope", "GET"),
         ("POST", "/api/v1/connection", "GET, PATCH"),
         ("PUT", "/api/v1/connection/x", "GET, DELETE"),

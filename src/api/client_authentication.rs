@@ -1,0 +1,151 @@
+//! Client authentication of a form (RFC 6749 §2.3), the same for the token, introspection and revocation endpoints: from
+//! what a request presents to what the registry is asked.
+//!
+//! A secret costs one object request, that of the errand itself. An assertion costs one more, for the client's keys.
+
+use http::header;
+
+use super::{Context, Ports, error::ApiError, input};
+use crate::{
+    authorization_server::{
+        audit::Origin,
+        client_assertion::{candidates, judge},
+        client_authentication::{AuthenticationProblem, PresentedClient, is_credential, presented_client},
+        registry::{AssertionUse, Attempt, Errand, Proof, RegistryReply, RegistryRequest},
+    },
+    protocol::{
+        address::ClientAddress, assertion::Assertion, authorization_header::credentials, form::Form, secret::SecretText,
+    },
+};
+
+/// A client that says who it is, and what it has to show for it.
+pub(super) struct Presented {
+    /// Who it says it is.
+    attempt: Attempt,
+    /// What it has to show.
+    proof: Proof,
+}
+
+impl Presented {
+    /// Reads the credentials of a request, and looks at them as far as that is possible without the registry.
+    ///
+    /// # Errors
+    /// 400, 401, 429, see `api::error`.
+    pub(super) async fn read<P: Ports>(context: &Context<'_, P>, form: &Form) -> Result<Self, ApiError> {
+        let header = credentials(context.request.headers()).map_err(AuthenticationProblem::from)?;
+        match presented_client(header, form, context.deployment.settings.compatibility)? {
+            PresentedClient::Secret { client_id, client_secret } => {
+                let proof = secret_proof(context, &client_id, &client_secret);
+                Ok(Self { attempt: attempt(context, client_id), proof })
+            }
+            PresentedClient::Assertion { client_id, assertion } => {
+                let assertion = Assertion::read(assertion.expose()).map_err(|_| AuthenticationProblem::None)?;
+                let subject = assertion.claims().sub.clone();
+                if !is_credential(&subject) || client_id.is_some_and(|client_id| client_id != subject) {
+                    return Err(AuthenticationProblem::None.into());
+                }
+                let attempt = attempt(context, subject);
+                let proof = assertion_proof(context, &attempt, &assertion).await?;
+                Ok(Self { attempt, proof })
+            }
+        }
+    }
+
+    /// Who it says it is.
+    pub(super) fn client_id(&self) -> &str {
+        &self.attempt.client_id
+    }
+
+    /// Whether this is the root client with the right secret.
+    pub(super) const fn is_root(&self) -> bool {
+        matches!(self.proof, Proof::Root(true))
+    }
+
+    /// Has the registry check the credentials and do the errand.
+    ///
+    /// # Errors
+    /// 401 or 429 when it refuses the credentials; 503.
+    pub(super) async fn send<P: Ports>(
+        self,
+        context: &Context<'_, P>,
+        errand: Errand,
+    ) -> Result<RegistryReply, ApiError> {
+        let client_id = self.attempt.client_id.clone();
+        let request = RegistryRequest::Authenticate(self.attempt, self.proof, errand);
+        match context.ports.ask(request).await? {
+            refused @ (RegistryReply::NotAuthenticated | RegistryReply::TooManyFailures(_)) => {
+                Err(ApiError::registry(refused, ""))
+            }
+            reply => {
+                context.client_id.replace(Some(client_id));
+                Ok(reply)
+            }
+        }
+    }
+}
+
+/// The form of a request to an endpoint that authenticates clients, without credentials in the URL (§2.3.1).
+///
+/// Multipart, where it is welcome, is parsed by the platform.
+///
+/// # Errors
+/// 400, 413.
+pub(super) async fn read_form<P: Ports>(context: &Context<'_, P>, multipart_too: bool) -> Result<Form, ApiError> {
+    let query = Form::parse(context.request.uri().query().unwrap_or_default().as_bytes())?;
+    if query.has("client_secret") || query.has("client_assertion") || query.has("token") {
+        return Err(ApiError::credentials_in_url());
+    }
+    let body = input::bytes(context.request)?;
+    match input::media_type(context.request).as_deref() {
+        Some("application/x-www-form-urlencoded") => Ok(Form::parse(body)?),
+        Some("multipart/form-data") if multipart_too => {
+            let content_type = context.request.headers().get(header::CONTENT_TYPE).and_then(|text| text.to_str().ok());
+            let fields = context.ports.form_fields(content_type.unwrap_or_default(), body).await;
+            Ok(Form::from_fields(fields.ok_or_else(ApiError::not_a_form)?)?)
+        }
+        _ => Err(ApiError::not_a_form()),
+    }
+}
+
+/// An attempt of this request.
+fn attempt<P>(context: &Context<'_, P>, client_id: String) -> Attempt {
+    let address = context.request.extensions().get::<ClientAddress>();
+    Attempt { client_id, network: address.map(ClientAddress::budget_key), origin: context.origin.clone() }
+}
+
+/// What a secret proves: for the root client by the settings, for every other by the registry.
+fn secret_proof<P>(context: &Context<'_, P>, client_id: &str, client_secret: &SecretText) -> Proof {
+    let (root, digest) = (&context.deployment.settings.root, client_secret.digest());
+    if client_id == root.client_id { Proof::Root(root.secret.matches(&digest)) } else { Proof::Secret(digest) }
+}
+
+/// What an assertion proves. Nobody learns why one proves nothing.
+async fn assertion_proof<P: Ports>(
+    context: &Context<'_, P>,
+    attempt: &Attempt,
+    assertion: &Assertion,
+) -> Result<Proof, ApiError> {
+    let keys = match context.ports.ask(RegistryRequest::Keys(attempt.clone())).await? {
+        RegistryReply::Keys(keys) => keys,
+        refused => return Err(ApiError::registry(refused, "")),
+    };
+    let issuer = context.deployment.settings.public_url.as_str();
+    let endpoint = format!("{issuer}{}", context.template);
+    let judged = judge(assertion, &[issuer, &endpoint], context.ports.now());
+    let candidates = keys.as_ref().map(|keys| candidates(assertion, keys));
+    let (Ok(once), Some(Ok(candidates))) = (judged, candidates) else { return Ok(Proof::Assertion(None)) };
+    for key in candidates {
+        if context.ports.verifies(key, assertion.signing_input(), assertion.signature()).await? {
+            let (replay_key, marker_until) = (once.replay_key, once.marker_until);
+            let used = AssertionUse { thumbprint: key.thumbprint(), replay_key, marker_until };
+            return Ok(Proof::Assertion(Some(used)));
+        }
+    }
+    Ok(Proof::Assertion(None))
+}
+
+/// Where a request comes from.
+pub(super) fn origin(request: &http::Request<super::Body>, request_id: &str) -> Origin {
+    let address = request.extensions().get::<ClientAddress>().map(ToString::to_string);
+    Origin { request_id: request_id.to_owned(), address }
+}

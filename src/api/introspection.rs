@@ -1,0 +1,53 @@
+//! `POST /api/v1/oauth/introspect`: what a token is worth now (RFC 7662).
+//!
+//! 1. The client authenticates as at the token endpoint (§2.1): nobody asks without (checklist C16).
+//! 2. Our own signature, issuer and time are checked first (checklist C17); any audience will do, since a resource server
+//!    asks about tokens that are meant for itself.
+//! 3. The registry says whether the token's client still is what it was, and whether the asking client may know.
+//! 4. A token that is not active says nothing else (§2.2).
+
+use http::{HeaderValue, header};
+use serde_json::json;
+
+use super::{
+    Context, OK, Ports,
+    answer::Answer,
+    client_authentication::{Presented, read_form},
+    error::ApiError,
+    guard::caller_of,
+};
+use crate::{
+    authorization_server::registry::{Errand, RegistryReply},
+    protocol::secret::SecretText,
+};
+
+/// Answers what a token is worth.
+///
+/// # Errors
+/// RFC 7662 §2.3: those of client authentication; 400 without `token`.
+pub(super) async fn introspect<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
+    let form = read_form(context, false).await?;
+    let presented = Presented::read(context, &form).await?; // 1
+    let token = form.parameter("token")?.ok_or_else(ApiError::no_token)?;
+    let now = context.ports.now();
+    let claims = context.deployment.authority.inspect(&SecretText::new(token.to_owned()), now);
+    let claims = claims.ok().map(|verified| verified.claims); // 2
+    let caller = claims.as_ref().and_then(|claims| caller_of(context.deployment, claims));
+    let document = match (presented.send(context, Errand::Introspect(caller)).await?, claims) {
+        (RegistryReply::Active(scope), Some(claims)) => json!({
+            "active": true,
+            "scope": scope.to_string(),
+            "client_id": claims.client_id,
+            "token_type": "Bearer",
+            "exp": claims.exp,
+            "iat": claims.iat,
+            "sub": claims.sub,
+            "aud": claims.aud,
+            "iss": claims.iss,
+            "jti": claims.jti,
+        }), // 3
+        (RegistryReply::Inactive, _) => json!({ "active": false }), // 4
+        _ => return Err(ApiError::unexpected_reply()),
+    };
+    Ok(Answer::json(OK, &document)?.with(header::PRAGMA, HeaderValue::from_static("no-cache")))
+}

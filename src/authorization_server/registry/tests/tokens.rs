@@ -1,0 +1,76 @@
+//! Revocation, introspection, assertions.
+
+use super::*;
+
+/// C15: a client gives up its own token, not another's; what is none of ours is as good as revoked.
+#[test]
+fn a_token_is_revoked_by_its_own_client_only() {
+    let (registry, store) = registry();
+    let revoke = |id: &str, token: Option<Caller>| {
+        let (proof, errand) =
+            (Proof::Secret(SecretDigest::of(id)), Errand::Revoke(token.map(|token| (token, NOW.plus(Seconds(60))))));
+        registry.execute(NOW, RegistryRequest::Authenticate(attempt(id, "n"), proof, errand)).unwrap()
+    };
+    let token = || caller("strong", "a");
+    assert_eq!(revoke("weak", Some(token())), RegistryReply::NotYours);
+    assert_eq!(act_as(&registry, token(), "a", Action::Admit), RegistryReply::Done);
+    assert_eq!(revoke("strong", None), RegistryReply::Done);
+    for _ in 0..2 {
+        assert_eq!(revoke("strong", Some(token())), RegistryReply::Done);
+        assert_eq!(act_as(&registry, token(), "a", Action::Admit), RegistryReply::TokenUnusable);
+    }
+    let other = Caller { jti: "another".to_owned(), ..token() };
+    assert_eq!(act_as(&registry, other, "a", Action::Admit), RegistryReply::Done);
+    let revoked = log(&store).into_iter().filter(|(action, _)| action == "token.revoke").count();
+    assert_eq!((revoked, store.rows().2), (1, 1));
+    assert_eq!(act_as(&Registry::new(store), token(), "a", Action::Admit), RegistryReply::TokenUnusable);
+}
+
+/// C15: own tokens every client may ask about, those of others with `token:introspect`; the scope is what is left of it.
+#[test]
+fn a_token_is_known_to_its_client_and_to_introspectors() {
+    let (registry, _) = registry();
+    registry.clients.insert(&client("inspector", "token:introspect")).unwrap();
+    let ask = |proof: Proof, id: &str, token: Caller| {
+        let request = RegistryRequest::Authenticate(attempt(id, "n"), proof, Errand::Introspect(Some(token)));
+        registry.execute(NOW, request).unwrap()
+    };
+    let secret = |id: &str| Proof::Secret(SecretDigest::of(id));
+    let token = || caller("strong", "a b");
+    let active = RegistryReply::Active(scope("a b"));
+    assert_eq!(ask(secret("strong"), "strong", token()), active);
+    assert_eq!(ask(secret("inspector"), "inspector", token()), active);
+    assert_eq!(ask(Proof::Root(true), "root", token()), active);
+    assert_eq!(ask(secret("weak"), "weak", token()), RegistryReply::Inactive);
+    assert_eq!(ask(Proof::Root(false), "root", token()), RegistryReply::NotAuthenticated);
+    assert_eq!(ask(secret("strong"), "strong", Caller { epoch: 2, ..token() }), RegistryReply::Inactive);
+    registry.clients.update(&client("strong", "b")).unwrap();
+    assert_eq!(ask(secret("strong"), "strong", token()), RegistryReply::Active(scope("b")));
+}
+
+/// J21, J22, J23: an assertion works once, by a key that the client still has, and is remembered until it is over.
+#[test]
+fn an_assertion_works_once() {
+    let (registry, store) = registry();
+    let keys = serde_json::json!({"keys": [{"kty": "OKP", "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
+    let jwks: JwkSet = serde_json::from_value(keys).unwrap();
+    let thumbprint = jwks.keys().next().unwrap().thumbprint();
+    registry.clients.insert(&Client { jwks: Some(jwks), ..client("signer", "a") }).unwrap();
+    let use_at = |now: UnixSeconds, thumbprint: &str, replay_key: &str| {
+        let (thumbprint, replay_key) = (thumbprint.to_owned(), replay_key.to_owned());
+        let used = AssertionUse { thumbprint, replay_key, marker_until: NOW.plus(Seconds(60)) };
+        let attempt = attempt("signer", "n");
+        let request = RegistryRequest::Authenticate(attempt, Proof::Assertion(Some(used)), Errand::Token);
+        matches!(registry.execute(now, request).unwrap(), RegistryReply::Authenticated(_))
+    };
+    assert!(!use_at(NOW, "another", "one"));
+    assert!(use_at(NOW, &thumbprint, "one"));
+    assert!(!use_at(NOW, &thumbprint, "one"));
+    assert!(use_at(NOW, &thumbprint, "two"));
+    assert!(!use_at(NOW.plus(Seconds(59)), &thumbprint, "one"));
+    let prune = |now| registry.execute(now, RegistryRequest::Prune(UnixSeconds(0))).unwrap();
+    assert_eq!(prune(NOW.plus(Seconds(59))), RegistryReply::Pruned(0));
+    assert_eq!(prune(NOW.plus(Seconds(60))), RegistryReply::Pruned(2));
+    assert_eq!(store.rows().2, 0);
+}
