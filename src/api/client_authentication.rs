@@ -13,6 +13,7 @@ use crate::{
         client_authentication::{AuthenticationProblem, PresentedClient, is_credential, presented_client},
         registry::{AssertionUse, Attempt, Errand, Proof, RegistryReply, RegistryRequest},
     },
+    config::compatibility::Compatibility,
     protocol::{
         address::ClientAddress, assertion::Assertion, authorization_header::credentials, form::Form, secret::SecretText,
     },
@@ -31,9 +32,13 @@ impl Presented {
     ///
     /// # Errors
     /// 400, 401, 429, see `api::error`.
-    pub(super) async fn read<P: Ports>(context: &Context<'_, P>, form: &Form) -> Result<Self, ApiError> {
+    pub(super) async fn read<P: Ports>(
+        context: &Context<'_, P>,
+        form: &Form,
+        compatibility: Compatibility,
+    ) -> Result<Self, ApiError> {
         let header = credentials(context.request.headers()).map_err(AuthenticationProblem::from)?;
-        match presented_client(header, form, context.deployment.settings.compatibility)? {
+        match presented_client(header, form, compatibility)? {
             PresentedClient::Secret { client_id, client_secret } => {
                 let proof = secret_proof(context, &client_id, &client_secret);
                 Ok(Self { attempt: attempt(context, client_id), proof })

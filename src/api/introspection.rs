@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     authorization_server::registry::{Errand, RegistryReply},
+    config::compatibility::Compatibility,
     protocol::secret::SecretText,
 };
 
@@ -27,7 +28,7 @@ use crate::{
 /// RFC 7662 §2.3: those of client authentication; 400 without `token`.
 pub(super) async fn introspect<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     let form = read_form(context, false).await?;
-    let presented = Presented::read(context, &form).await?; // 1
+    let presented = Presented::read(context, &form, Compatibility::STRICT).await?; // 1
     let token = form.parameter("token")?.ok_or_else(ApiError::no_token)?;
     let now = context.ports.now();
     let claims = context.deployment.authority.inspect(&SecretText::new(token.to_owned()), now);

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     authorization_server::registry::{Errand, RegistryReply},
+    config::compatibility::Compatibility,
     protocol::secret::SecretText,
 };
 
@@ -23,7 +24,7 @@ use crate::{
 /// Those of client authentication; 400 without `token`, or for a token of another client; 503 when it is not revoked.
 pub(super) async fn revoke<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     let form = read_form(context, false).await?;
-    let presented = Presented::read(context, &form).await?; // 1
+    let presented = Presented::read(context, &form, Compatibility::STRICT).await?; // 1
     let token = form.parameter("token")?.ok_or_else(ApiError::no_token)?;
     let now = context.ports.now();
     let verified = context.deployment.authority.inspect(&SecretText::new(token.to_owned()), now);

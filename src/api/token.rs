@@ -35,7 +35,7 @@ use crate::{
 pub(super) async fn issue<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     let compatibility = context.deployment.settings.compatibility;
     let form = read_form(context, compatibility.allows(Deviation::MultipartTokenRequest)).await?; // 1
-    let presented = Presented::read(context, &form).await?; // 2
+    let presented = Presented::read(context, &form, compatibility).await?; // 2
     let grant = read_grant_request(&form, compatibility)?; // 3
     let own = context.deployment.settings.public_url.as_str();
     let decide = |held: &Grantee| -> Result<_, GrantProblem> {

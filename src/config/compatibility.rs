@@ -36,9 +36,8 @@ impl Compatibility {
         Self { fides }
     }
 
-    /// The strict reading of the RFCs, for tests.
-    #[cfg(test)]
-    pub(crate) const STRICT: Self = Self::new(false);
+    /// The strict reading of the RFCs, where Fides has no route to be compatible with.
+    pub const STRICT: Self = Self::new(false);
 
     /// As Fides, for tests.
     #[cfg(test)]

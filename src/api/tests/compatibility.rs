@@ -93,6 +93,10 @@ fn as_fides_form_credentials_beat_basic() {
     assert_error(&fides.send(&good_header), 401, "invalid_client");
     assert_error(&fides.send(&with_basic(&format!("{GOOD}&client_id=root-id"))), 400, "invalid_request");
     assert_error(&fides.send(&with_header(form(TOKEN, GOOD), "authorization", b"Basic !!!")), 400, "invalid_request");
+    // Fides has no such endpoint.
+    let elsewhere = form("/api/v1/oauth/introspect", "token=x&client_id=root-id&client_secret=root-secret");
+    let elsewhere = with_header(elsewhere, "authorization", b"Basic bm9ib2R5Ondyb25n");
+    assert_error(&fides.send(&elsewhere), 400, "invalid_request");
 }
 
 /// D5, B3, B4, B6, B7, B9: one 403 without a challenge for every bearer token that cannot be used.
