@@ -104,7 +104,16 @@ impl Guarded {
 
     /// One object request to the registry.
     async fn ask<P: Ports>(&self, context: &Context<'_, P>, action: Action) -> Result<RegistryReply, ApiError> {
-        let (caller, required) = (self.caller.clone(), self.required.to_owned());
+        let required = self.required.to_owned();
+        // The whole scope of a token travels only where it is what a caller can give: it may be 3 kB.
+        let scope = if action.gives_power() { self.caller.scope.clone() } else { self.caller.scope.only(&required) };
+        let caller = Caller {
+            scope,
+            client_id: self.caller.client_id.clone(),
+            epoch: self.caller.epoch,
+            jti: self.caller.jti.clone(),
+            is_root: self.caller.is_root,
+        };
         Ok(context.ports.ask(RegistryRequest::Act(caller, required, action, context.origin.clone())).await?)
     }
 

@@ -52,6 +52,9 @@ impl FailureBudgets {
     /// How long this client from this network has to wait before its credentials are looked at; none: not at all.
     #[must_use]
     pub fn wait(&self, client_id: &str, network: Option<&str>, now: UnixSeconds) -> Option<Seconds> {
+        if self.failures.is_empty() && self.spent.is_empty() {
+            return None;
+        }
         let own = network.map(of_network);
         let is_clean = own.as_ref().is_some_and(|own| self.current(own, now).is_none());
         let network = own.and_then(|own| self.spent_until(&own, now));

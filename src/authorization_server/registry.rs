@@ -7,7 +7,7 @@
 mod administration;
 mod authentication;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -124,6 +124,17 @@ pub enum Action {
     Audit(PageQuery),
 }
 
+impl Action {
+    /// Whether it can give a client something, or rule one, for which a caller needs more than the route's own scope.
+    #[must_use]
+    pub const fn gives_power(&self) -> bool {
+        match self {
+            Self::Admit | Self::List(_) | Self::Read(_) | Self::Audit(_) => false,
+            Self::Create(_) | Self::Change(..) | Self::Rotate(..) | Self::Delete(_) => true,
+        }
+    }
+}
+
 /// A client that is to be changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -209,11 +220,29 @@ struct Deed<'a> {
 }
 
 /// What a caller may do now.
-struct Power {
-    /// Its token's scopes that its client still holds.
-    scope: Scope,
-    /// The resources of its client; none: every one there is.
-    resources: Option<Vec<String>>,
+struct Power<'a> {
+    /// Its token's scopes, of which its client may have lost some.
+    token: &'a Scope,
+    /// Its client as it is now; none: the root client, which has everything.
+    client: Option<Rc<Client>>,
+}
+
+impl Power<'_> {
+    /// Whether this scope-token is in the token, and the client still holds it.
+    fn contains(&self, scope: &str) -> bool {
+        self.token.contains(scope) && self.client.as_ref().is_none_or(|client| client.scope.contains(scope))
+    }
+
+    /// What of a scope is beyond it.
+    fn missing(&self, scope: &Scope) -> Scope {
+        scope.tokens().filter(|token| !self.contains(token)).collect()
+    }
+
+    /// What of these resources is beyond it.
+    fn missing_resources(&self, resources: &[String]) -> Vec<String> {
+        let held = |resource: &String| self.client.as_ref().is_none_or(|client| client.resources.contains(resource));
+        resources.iter().filter(|resource| !held(resource)).cloned().collect()
+    }
 }
 
 impl<Store: RegistryStore> Registry<Store> {
@@ -251,7 +280,7 @@ impl<Store: RegistryStore> Registry<Store> {
     /// Carries an action out for a caller that may still do so.
     fn act(&self, deed: &Deed<'_>, required: &str, action: Action) -> Result<RegistryReply, PortError> {
         let power = match self.power(deed.caller)? {
-            Some(power) if power.scope.contains(required) => power,
+            Some(power) if power.contains(required) => power,
             Some(_) => return Ok(RegistryReply::ScopeLost),
             None => return Ok(RegistryReply::TokenUnusable),
         };
@@ -272,19 +301,17 @@ impl<Store: RegistryStore> Registry<Store> {
         }
     }
 
-    /// What a caller may do now: its token's scopes that its client still holds. None when the token is dead.
-    fn power(&self, caller: &Caller) -> Result<Option<Power>, PortError> {
+    /// What a caller may do now. None when the token is dead.
+    fn power<'a>(&self, caller: &'a Caller) -> Result<Option<Power<'a>>, PortError> {
         if self.is_revoked(&caller.jti)? {
             return Ok(None);
         }
+        let token = &caller.scope;
         if caller.is_root {
-            return Ok(Some(Power { scope: caller.scope.clone(), resources: None }));
+            return Ok(Some(Power { token, client: None }));
         }
         let client = self.clients.find(&caller.client_id)?.filter(|client| client.epoch == caller.epoch);
-        Ok(client.map(|client| {
-            let scope = caller.scope.intersection(&client.scope);
-            Power { scope, resources: Some(client.resources.clone()) }
-        }))
+        Ok(client.map(|client| Power { token, client: Some(client) }))
     }
 
     /// Whether a token was revoked by itself. Most registries have no such token: then storage is not even asked.

@@ -71,6 +71,12 @@ impl Scope {
         self.tokens().filter(|token| other.contains(token)).collect()
     }
 
+    /// This token alone, if it is in the set.
+    #[must_use]
+    pub fn only(&self, token: &str) -> Self {
+        if self.contains(token) { std::iter::once(token).collect() } else { Self::default() }
+    }
+
     /// The tokens of this set that `other` lacks, in this set's order.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {

@@ -13,7 +13,12 @@ use crate::{
 
 impl<Store: RegistryStore> Registry<Store> {
     /// Registers a client that is no stronger than the caller (checklist C1).
-    pub(super) fn create(&self, power: &Power, client: &Client, entry: AuditEntry) -> Result<RegistryReply, PortError> {
+    pub(super) fn create(
+        &self,
+        power: &Power<'_>,
+        client: &Client,
+        entry: AuditEntry,
+    ) -> Result<RegistryReply, PortError> {
         if let Some(refused) = cannot_assign(power, &client.scope, &client.resources) {
             return Ok(refused);
         }
@@ -36,7 +41,7 @@ impl<Store: RegistryStore> Registry<Store> {
     /// Changes a client, which can be given only what the caller holds (checklist C2).
     pub(super) fn change(
         &self,
-        power: &Power,
+        power: &Power<'_>,
         target: &Target,
         change: ClientChange,
         entry: AuditEntry,
@@ -63,7 +68,7 @@ impl<Store: RegistryStore> Registry<Store> {
     /// Gives a client a new secret.
     pub(super) fn rotate(
         &self,
-        power: &Power,
+        power: &Power<'_>,
         target: &Target,
         rotation: Rotation,
         entry: AuditEntry,
@@ -78,7 +83,12 @@ impl<Store: RegistryStore> Registry<Store> {
     }
 
     /// Removes a client.
-    pub(super) fn delete(&self, power: &Power, target: &Target, entry: AuditEntry) -> Result<RegistryReply, PortError> {
+    pub(super) fn delete(
+        &self,
+        power: &Power<'_>,
+        target: &Target,
+        entry: AuditEntry,
+    ) -> Result<RegistryReply, PortError> {
         let client = match self.manageable(power, target)? {
             Ok(client) => client,
             Err(refused) => return Ok(refused),
@@ -103,9 +113,9 @@ impl<Store: RegistryStore> Registry<Store> {
 
     /// A client whose scopes and resources the caller holds itself (checklist C5: no power over a stronger client), in
     /// the version that the caller means.
-    fn manageable(&self, power: &Power, target: &Target) -> Result<Result<Client, RegistryReply>, PortError> {
+    fn manageable(&self, power: &Power<'_>, target: &Target) -> Result<Result<Client, RegistryReply>, PortError> {
         let Some(client) = self.clients.find(&target.client_id)? else { return Ok(Err(RegistryReply::NoSuchClient)) };
-        let missing = client.scope.without(&power.scope);
+        let missing = power.missing(&client.scope);
         Ok(if !missing.is_empty() {
             Err(RegistryReply::CannotManage(missing))
         } else if let Some(refused) = resources_not_held(power, &client.resources) {
@@ -124,14 +134,13 @@ fn matches(wanted: &str, tag: &str) -> bool {
 }
 
 /// Why a caller may not give these scopes and resources to anybody.
-fn cannot_assign(power: &Power, scopes: &Scope, resources: &[String]) -> Option<RegistryReply> {
-    let missing = scopes.without(&power.scope);
+fn cannot_assign(power: &Power<'_>, scopes: &Scope, resources: &[String]) -> Option<RegistryReply> {
+    let missing = power.missing(scopes);
     if missing.is_empty() { resources_not_held(power, resources) } else { Some(RegistryReply::CannotAssign(missing)) }
 }
 
 /// Why a caller may neither give nor rule these resources.
-fn resources_not_held(power: &Power, resources: &[String]) -> Option<RegistryReply> {
-    let held = power.resources.as_ref()?;
-    let missing: Vec<String> = resources.iter().filter(|resource| !held.contains(resource)).cloned().collect();
+fn resources_not_held(power: &Power<'_>, resources: &[String]) -> Option<RegistryReply> {
+    let missing = power.missing_resources(resources);
     (!missing.is_empty()).then_some(RegistryReply::ResourcesNotHeld(missing))
 }

@@ -147,7 +147,8 @@ impl<Store: RegistryStore> Registry<Store> {
             Identity::Client(client) => client.client_id == token.client_id || client.scope.contains(INTROSPECT),
         };
         let power = if may_know { self.power(&token)? } else { None };
-        Ok(power.map_or(RegistryReply::Inactive, |power| RegistryReply::Active(power.scope)))
+        let scope = power.map(|power| power.token.tokens().filter(|token| power.contains(token)).collect());
+        Ok(scope.map_or(RegistryReply::Inactive, RegistryReply::Active))
     }
 
     /// Ends a token that is the client's own. One that is dead already is as good as revoked (RFC 7009 §2.2).
