@@ -38,7 +38,7 @@ pub struct Settings {
     pub access_token_lifetime: Seconds,
     /// The key that every other key is derived from.
     pub application_key: ApplicationKey,
-    /// The keys of access tokens, in the order in which they begin to sign.
+    /// The keys of access tokens.
     pub signing_keys: Vec<ScheduledKey>,
     /// Where this deployment is reached.
     pub public_url: PublicUrl,

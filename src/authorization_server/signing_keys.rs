@@ -58,7 +58,7 @@ impl std::fmt::Debug for RingKey {
 pub struct KeyRing(Vec<RingKey>);
 
 impl KeyRing {
-    /// The ring of a schedule, whose keys are in the order in which they begin to sign.
+    /// The ring of a schedule.
     #[must_use]
     pub fn new(schedule: &[ScheduledKey]) -> Self {
         Self(schedule.iter().map(RingKey::new).collect())
@@ -67,7 +67,7 @@ impl KeyRing {
     /// The key that signs: of those that may, the one that began last.
     #[must_use]
     pub fn signing(&self, now: UnixSeconds) -> Option<&RingKey> {
-        self.0.iter().rev().find(|key| key.may_sign(now))
+        self.0.iter().filter(|key| key.may_sign(now)).max_by_key(|key| key.sign_from)
     }
 
     /// The published key of this name. Names are compared with those in memory, nothing else is done with them (checklist
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn an_earlier_key_signs_again_where_the_later_one_retires_first() {
-        let ring = ring(&[(0, 0, None), (0, 10, Some(20))]);
-        assert_eq!((at(&ring, 19).0, at(&ring, 20).0), (Some(1), Some(0)));
+        let ring = ring(&[(0, 10, Some(20)), (0, 0, None)]);
+        assert_eq!((at(&ring, 9).0, at(&ring, 19).0, at(&ring, 20).0), (Some(1), Some(0), Some(1)));
     }
 
     #[test]

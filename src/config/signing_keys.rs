@@ -4,7 +4,7 @@
 //! Decides: which schedules never leave a good token without its key. Leaves to others: which key signs now (the
 //! authorization server's ring).
 
-use serde::Deserialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{ApplicationKey, key_bytes};
@@ -37,34 +37,32 @@ impl std::fmt::Debug for ScheduledKey {
     }
 }
 
-/// One element of the list.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Element {
-    /// 44 characters of base64, 64 hexadecimal digits, or [`DERIVED`].
-    seed: String,
-    /// See [`ScheduledKey`].
-    publish_from: UnixSeconds,
-    /// See [`ScheduledKey`].
-    sign_from: UnixSeconds,
-    /// See [`ScheduledKey`].
-    retire_at: Option<UnixSeconds>,
-}
+/// What the text is, if it is no such list.
+const SHAPE: &str = "must be a JSON list of {seed, publish_from, sign_from, retire_at}, instants in Unix seconds";
 
-impl Element {
-    /// The key of this element.
-    fn key(self, application_key: Option<&ApplicationKey>) -> Result<ScheduledKey, &'static str> {
-        let Self { seed, publish_from, sign_from, retire_at } = self;
-        let text = Zeroizing::new(seed);
-        let seed = if *text == DERIVED { derived(application_key) } else { own(&text)? };
-        if sign_from > LAST_INSTANT || retire_at.is_some_and(|at| at > LAST_INSTANT) {
-            return Err("must have instants in Unix seconds, before the year 10000");
-        }
-        if publish_from > sign_from || retire_at.is_some_and(|at| at <= sign_from) {
-            return Err("must have publish_from <= sign_from < retire_at in each key");
-        }
-        Ok(ScheduledKey { seed, publish_from, sign_from, retire_at })
+/// The key of one element of the list.
+fn element(element: &Value, application_key: Option<&ApplicationKey>) -> Result<ScheduledKey, &'static str> {
+    let members = element.as_object().ok_or(SHAPE)?;
+    if members.keys().any(|name| !["seed", "publish_from", "sign_from", "retire_at"].contains(&name.as_str())) {
+        return Err(SHAPE);
     }
+    let instant = |name: &str| match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_u64().map(|seconds| Some(UnixSeconds(seconds))).ok_or(SHAPE),
+    };
+    let (publish_from, sign_from) = (instant("publish_from")?.ok_or(SHAPE)?, instant("sign_from")?.ok_or(SHAPE)?);
+    let retire_at = instant("retire_at")?;
+    if sign_from > LAST_INSTANT || retire_at.is_some_and(|at| at > LAST_INSTANT) {
+        return Err("must have instants in Unix seconds, before the year 10000");
+    }
+    if publish_from > sign_from || retire_at.is_some_and(|at| at <= sign_from) {
+        return Err("must have publish_from <= sign_from < retire_at in each key");
+    }
+    let seed = match members.get("seed").and_then(Value::as_str).ok_or(SHAPE)? {
+        DERIVED => derived(application_key),
+        text => own(text)?,
+    };
+    Ok(ScheduledKey { seed, publish_from, sign_from, retire_at })
 }
 
 /// The schedule of a deployment that sets none: the derived key, for ever.
@@ -73,43 +71,40 @@ pub(super) fn default(application_key: Option<&ApplicationKey>) -> Vec<Scheduled
     vec![ScheduledKey { seed: derived(application_key), publish_from, sign_from, retire_at: None }]
 }
 
-/// Reads the setting: the keys in the order in which they begin to sign. Without a good application key, which is a
-/// problem of its own, the derived key is some key.
+/// Reads the setting. Without a good application key, which is a problem of its own, the derived key is some key.
 pub(super) fn read(
     text: &str,
     application_key: Option<&ApplicationKey>,
     token_lifetime: Seconds,
 ) -> Result<Vec<ScheduledKey>, &'static str> {
-    let elements: Vec<Element> = serde_json::from_slice(text.as_bytes())
-        .map_err(|_| "must be a JSON list of {seed, publish_from, sign_from, retire_at}, instants in Unix seconds")?;
-    if !(1..=KEY_LIMIT).contains(&elements.len()) {
+    let list: Value = serde_json::from_slice(text.as_bytes()).map_err(|_| SHAPE)?;
+    let list = list.as_array().ok_or(SHAPE)?;
+    if !(1..=KEY_LIMIT).contains(&list.len()) {
         return Err("must have one to eight keys");
     }
-    let keys: Result<Vec<_>, _> = elements.into_iter().map(|element| element.key(application_key)).collect();
-    let mut keys = keys?;
-    keys.sort_by_key(|key| key.sign_from);
+    let keys: Result<Vec<_>, _> = list.iter().map(|key| element(key, application_key)).collect();
+    let keys = keys?;
     check(&keys, token_lifetime)?;
     Ok(keys)
 }
 
 /// What must hold between the keys.
 fn check(keys: &[ScheduledKey], token_lifetime: Seconds) -> Result<(), &'static str> {
-    let mut rest = keys;
-    while let [key, later @ ..] = rest {
-        if later.iter().any(|other| other.seed == key.seed) {
-            return Err("must not have the same seed twice");
-        }
-        if let Some(next) = later.first() {
-            if next.sign_from == key.sign_from {
+    for (index, key) in keys.iter().enumerate() {
+        for other in keys.iter().take(index) {
+            if other.seed == key.seed {
+                return Err("must not have the same seed twice");
+            }
+            if other.sign_from == key.sign_from {
                 return Err("must not have two keys with the same sign_from");
             }
-            // Its last token is signed just before the next key signs.
-            let needed_until = next.sign_from.plus(token_lifetime);
-            if key.retire_at.is_some_and(|at| at < needed_until) {
-                return Err("must retire a key no earlier than sign_from of the next one plus the lifetime of a token");
-            }
         }
-        rest = later;
+        // Its last token is signed just before the next key signs.
+        let next = keys.iter().map(|other| other.sign_from).filter(|at| *at > key.sign_from).min();
+        let needed_until = next.map(|at| at.plus(token_lifetime));
+        if key.retire_at.zip(needed_until).is_some_and(|(retire_at, needed_until)| retire_at < needed_until) {
+            return Err("must retire a key no earlier than sign_from of the next one plus the lifetime of a token");
+        }
     }
     Ok(())
 }
@@ -129,7 +124,7 @@ fn own(text: &str) -> Result<Zeroizing<[u8; 32]>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::{
@@ -163,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_read_in_both_spellings_and_sorted() {
+    fn keys_are_read_in_both_spellings() {
         use base64::{Engine, engine::general_purpose::STANDARD};
         let mut second = key(7, 50, 100, Value::Null);
         second["seed"] = STANDARD.encode([7; 32]).into();
-        let settings = read(&json!([second, key(9, 0, 10, 3700)]).to_string()).unwrap();
+        let settings = read(&json!([key(9, 0, 10, 3700), second]).to_string()).unwrap();
         let seeds: Vec<u8> = settings.signing_keys.iter().map(|key| key.seed[0]).collect();
         assert_eq!(seeds, [9, 7]);
         assert_eq!(settings.signing_keys[0].retire_at, Some(UnixSeconds(3700)));
@@ -180,6 +175,9 @@ mod tests {
         let pair = |retire_at: u64| read(&json!([key(1, 0, 0, retire_at), key(2, 0, 1000, Value::Null)]).to_string());
         assert!(pair(4600).is_ok());
         assert!(pair(4599).unwrap_err().contains("retire a key no earlier"));
+        // In whatever order they are listed.
+        let backwards = json!([key(3, 0, 9000, Value::Null), key(2, 0, 1000, Value::Null), key(1, 0, 0, 4599)]);
+        assert!(read(&backwards.to_string()).unwrap_err().contains("retire a key no earlier"));
         let three = json!([key(1, 0, 0, Value::Null), key(2, 0, 1000, 5600), key(3, 0, 2000, 2001)]);
         assert!(read(&three.to_string()).is_ok());
     }
