@@ -9,7 +9,7 @@ use super::{Context, Ports, error::ApiError, input};
 use crate::{
     authorization_server::{
         audit::Origin,
-        client_assertion::{candidates, judge},
+        client_assertion::{Refusal, candidates, judge},
         client_authentication::{AuthenticationProblem, PresentedClient, is_credential, presented_client},
         registry::{AssertionUse, Attempt, Errand, Proof, RegistryReply, RegistryRequest},
     },
@@ -44,7 +44,8 @@ impl Presented {
                 Ok(Self { attempt: attempt(context, client_id), proof })
             }
             PresentedClient::Assertion { client_id, assertion } => {
-                let assertion = Assertion::read(assertion.expose()).map_err(|_| AuthenticationProblem::None)?;
+                let assertion =
+                    Assertion::read(assertion.expose()).map_err(|_| refuse(context, Refusal::Unreadable))?;
                 let subject = assertion.claims().sub.clone();
                 if !is_credential(&subject) || client_id.is_some_and(|client_id| client_id != subject) {
                     return Err(AuthenticationProblem::None.into());
@@ -76,13 +77,18 @@ impl Presented {
         errand: Errand,
     ) -> Result<RegistryReply, ApiError> {
         let client_id = self.attempt.client_id.clone();
+        let is_assertion = matches!(self.proof, Proof::Assertion(_));
         let request = RegistryRequest::Authenticate(self.attempt, self.proof, errand);
         match context.ports.ask(request).await? {
             refused @ (RegistryReply::NotAuthenticated | RegistryReply::TooManyFailures(_)) => {
+                if is_assertion && refused == RegistryReply::NotAuthenticated {
+                    // Whatever else was wrong has been said already.
+                    context.remarks.refusal.borrow_mut().get_or_insert_with(|| Refusal::Replayed.to_string());
+                }
                 Err(ApiError::registry(refused, ""))
             }
             reply => {
-                context.client_id.replace(Some(client_id));
+                context.remarks.client_id.replace(Some(client_id));
                 Ok(reply)
             }
         }
@@ -136,17 +142,35 @@ async fn assertion_proof<P: Ports>(
     };
     let issuer = context.deployment.settings.public_url.as_str();
     let endpoint = format!("{issuer}{}", context.template);
-    let judged = judge(assertion, &[issuer, &endpoint], context.ports.now());
-    let candidates = keys.as_ref().map(|keys| candidates(assertion, keys));
-    let (Ok(once), Some(Ok(candidates))) = (judged, candidates) else { return Ok(Proof::Assertion(None)) };
-    for key in candidates {
+    let once = match judge(assertion, &[issuer, &endpoint], context.ports.now()) {
+        Ok(once) => once,
+        Err(refusal) => return Ok(no_proof(context, refusal)),
+    };
+    let keys = keys.as_ref().map_or(Err(Refusal::NoKey), |keys| candidates(assertion, keys));
+    let keys = match keys {
+        Ok(keys) => keys,
+        Err(refusal) => return Ok(no_proof(context, refusal)),
+    };
+    for key in keys {
         if context.ports.verifies(key, assertion.signing_input(), assertion.signature()).await? {
             let (replay_key, marker_until) = (once.replay_key, once.marker_until);
             let used = AssertionUse { thumbprint: key.thumbprint(), replay_key, marker_until };
             return Ok(Proof::Assertion(Some(used)));
         }
     }
-    Ok(Proof::Assertion(None))
+    Ok(no_proof(context, Refusal::Signature))
+}
+
+/// An assertion that proves nothing; only the log says why.
+fn no_proof<P>(context: &Context<'_, P>, refusal: Refusal) -> Proof {
+    context.remarks.refusal.replace(Some(refusal.to_string()));
+    Proof::Assertion(None)
+}
+
+/// The same, before anybody could be asked for.
+fn refuse<P>(context: &Context<'_, P>, refusal: Refusal) -> AuthenticationProblem {
+    context.remarks.refusal.replace(Some(refusal.to_string()));
+    AuthenticationProblem::None
 }
 
 /// Where a request comes from.

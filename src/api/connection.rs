@@ -42,7 +42,7 @@ pub(super) async fn save<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
             None => match context.ports.command(&key, Command::Save(input.clone())).await {
                 Ok(Reply::Connection(view)) => Ok(view),
                 other => {
-                    context.fault.replace(other.err().map(|error| error.0));
+                    context.remarks.fault.replace(other.err().map(|error| error.0));
                     Err("The connection could not be stored; try again.".to_owned())
                 }
             },

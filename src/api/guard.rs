@@ -82,7 +82,7 @@ impl Guarded {
             Some(verified) => verified,
             None => verify(context, &token, digest, now)?,
         };
-        context.client_id.replace(Some(verified.caller.client_id.clone()));
+        context.remarks.client_id.replace(Some(verified.caller.client_id.clone()));
         let VerifiedToken { caller, expires_at, admitted_at } = verified;
         Ok(Self { caller, required, digest, admitted_at, expires_at })
     }

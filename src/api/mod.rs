@@ -90,10 +90,19 @@ struct Context<'a, P> {
     required: Option<&'static str>,
     /// Where it comes from; for the audit log.
     origin: Origin,
-    /// Who is calling, once known; for the log.
+    /// What the log will say beside the answer.
+    remarks: Remarks,
+}
+
+/// What becomes known on the way and is only logged.
+#[derive(Default)]
+struct Remarks {
+    /// Who is calling.
     client_id: RefCell<Option<String>>,
-    /// What of ours failed although the request as a whole did not; for the log.
+    /// What of ours failed although the request as a whole did not.
     fault: RefCell<Option<String>>,
+    /// Why credentials were refused, where the answer must not say.
+    refusal: RefCell<Option<String>>,
 }
 
 /// An answer and what is logged about it.
@@ -120,6 +129,9 @@ pub struct LogLine {
     /// The authenticated client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// Why credentials were refused, where the answer must not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// Why, for faults that the answer does not explain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -139,7 +151,7 @@ pub async fn handle<P: Ports>(
     };
     let settings = deployment.as_ref().ok().map(|deployment| &*deployment.settings);
     let is_plain = settings.is_some_and(|settings| https::is_missing(&settings.public_url, request));
-    let (mut client_id, mut fault) = (None, None);
+    let mut remarks = Remarks::default();
     let result = match (routed, deployment) {
         (Routed::Nowhere, _) => Err(ApiError::no_such_route()),
         (Routed::WrongMethod { allow }, _) => Err(ApiError::method_not_allowed(request.uri().path(), &allow)),
@@ -150,12 +162,10 @@ pub async fn handle<P: Ports>(
         (Routed::To(_), Ok(_)) if is_plain => Err(ApiError::plain_http()),
         (Routed::To(route), Ok(deployment)) => {
             let required = route.required_scope();
-            let (client, failed) = (RefCell::default(), RefCell::default());
             let origin = client_authentication::origin(request, &request_id);
-            let context =
-                Context { deployment, ports, request, template, required, origin, client_id: client, fault: failed };
+            let context = Context { deployment, ports, request, template, required, origin, remarks };
             let result = dispatch(&context, route).await;
-            (client_id, fault) = (context.client_id.into_inner(), context.fault.into_inner());
+            remarks = context.remarks;
             let forbids = deployment.settings.compatibility.allows(Deviation::ForbiddenBearer);
             if forbids { result.map_err(ApiError::with_bearer_forbidden) } else { result }
         }
@@ -167,14 +177,15 @@ pub async fn handle<P: Ports>(
             answer = https::pin(answer);
         }
     }
-    let (status, cause) = (answer.status, cause.or(fault));
+    let (status, cause) = (answer.status, cause.or(remarks.fault.into_inner()));
     let log = LogLine {
         level: if status.is_server_error() || cause.is_some() { "error" } else { "info" },
         request_id: request_id.clone(),
         method: request.method().to_string(),
         route: template,
         status: status.as_u16(),
-        client_id,
+        client_id: remarks.client_id.into_inner(),
+        refusal: remarks.refusal.into_inner(),
         cause,
     };
     Handled { response: answer.into_response(&request_id, request.method() == Method::HEAD), log }
@@ -191,6 +202,7 @@ pub fn unreadable(error: &impl std::fmt::Display) -> Handled {
         route: "-",
         status: answer.status.as_u16(),
         client_id: None,
+        refusal: None,
         cause: Some(format!("unreadable request: {error}")),
     };
     Handled { response: answer.into_response(&request_id, false), log }

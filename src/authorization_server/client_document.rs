@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An absolute URI without a fragment, in the characters of RFC 3986, at most [`RESOURCE_LENGTH`] bytes.
+/// An absolute URI without a fragment, in the characters of RFC 3986, at most 512 bytes.
 #[must_use]
 pub fn is_resource(text: &str) -> bool {
     let written = text.len() <= RESOURCE_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic());

@@ -109,7 +109,9 @@ fn an_assertion_works_once() {
     let body = format!("grant_type=client_credentials&client_assertion_type={TYPE}&client_assertion={assertion}");
     assert_error(&host.send(&form(TOKEN, &format!("{body}&client_id=another"))), 401, "invalid_client");
     assert_eq!(host.send(&form(TOKEN, &format!("{body}&client_id={id}"))).status, 200);
-    assert_error(&sign_in(&host, &assertion), 401, "invalid_client");
+    let again = sign_in(&host, &assertion);
+    assert_error(&again, 401, "invalid_client");
+    assert!(again.log.contains("\"refusal\":\"the client assertion was used before\""), "{}", again.log);
     host.memory.restart();
     assert_error(&sign_in(&host, &assertion), 401, "invalid_client");
     let later = key.assertion(&claims(&id, &json!({"exp": NOW + 120})));
