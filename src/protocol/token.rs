@@ -80,9 +80,13 @@ pub fn read(token: &str) -> Result<(JoseHeader, AccessTokenClaims), Unreadable> 
     Ok((header, decode(claims)?))
 }
 
-/// One base64url part as JSON: no padding, no trailing bits, no duplicate members.
+/// One base64url part as a JSON object: no padding, no trailing bits, no duplicate members.
 fn decode<Document: DeserializeOwned>(part: &str) -> Result<Document, Unreadable> {
     let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable)?;
+    // A derived reader takes a list of the members' values, too.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(Unreadable);
+    }
     serde_json::from_slice(&json).map_err(|_| Unreadable)
 }
 
@@ -171,6 +175,15 @@ mod tests {
     fn duplicate_members_are_refused() {
         assert_eq!(read(&token(&HEADER.replace('{', "{\"kid\":\"x\","), CLAIMS)), Err(Unreadable));
         assert_eq!(read(&token(HEADER, &CLAIMS.replace('{', "{\"exp\":9,"))), Err(Unreadable));
+    }
+
+    /// RFC 7515 §4, RFC 7519 §3: header and claims are objects, not lists of the members' values.
+    #[test]
+    fn a_part_that_is_no_object_is_refused() {
+        let (header, claims) = (r#"["EdDSA","at+jwt","k"]"#, r#"["i","s","a","s","x",1,2,"j",1]"#);
+        for (header, claims) in [(header, CLAIMS), (HEADER, claims), (header, claims)] {
+            assert_eq!(read(&token(header, claims)), Err(Unreadable), "{header} {claims}");
+        }
     }
 
     /// J13: other part counts, padding, the other alphabet, whitespace, trailing bits.
