@@ -55,6 +55,11 @@ impl Parameter {
         self.allowed_values.as_deref().unwrap_or_default()
     }
 
+    /// Whether a host matches one of the patterns.
+    fn allows(&self, host: &str) -> bool {
+        self.patterns().iter().any(|pattern| matches(pattern, host))
+    }
+
     /// What is wrong with a value for this parameter, if anything. The value itself is never named.
     fn problem(&self, value: &Value) -> Option<Issue> {
         let loc = || vec![self.name.as_str().into()];
@@ -79,8 +84,7 @@ impl Parameter {
                 },
             ));
         }
-        let fits = |text: &&str| self.patterns().iter().any(|pattern| matches(pattern, text));
-        if self.is_restricted() && !texts.iter().all(fits) {
+        if self.is_restricted() && !texts.iter().all(|text| self.allows(text)) {
             return Some(Issue::value(
                 loc(),
                 format!("'{}' must match one of [{}]", self.name, self.patterns().join(", ")),
@@ -158,6 +162,13 @@ fn check_default(parameter: &Parameter, node: &Node<'_>, issues: &mut Issues) {
         issues.push(node.issue(format!(
             "The default_value for the {name} connector_param must be among its options [{}]",
             parameter.options.join(", ")
+        )));
+    }
+    let fits = |entry: &&Value| parameter.allows(&as_text(entry));
+    if parameter.is_restricted() && !parameter.is_required() && !entries.iter().all(fits) {
+        issues.push(node.issue(format!(
+            "The default_value for the {name} connector_param must match one of its allowed_values [{}]",
+            parameter.patterns().join(", ")
         )));
     }
 }

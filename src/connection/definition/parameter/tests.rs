@@ -126,3 +126,27 @@ fn restricted_hosts_match_a_pattern() {
     let not_a_host = json!([{"name": "site", "allowed_values": ["b.example"]}]);
     assert!(check(&not_a_host, &json!({"site": "x"})).is_ok());
 }
+
+/// Contract 6.2: what is filled in must be as good as what is given.
+#[test]
+fn the_default_of_a_restricted_host_matches_its_allowed_values() {
+    let wrong = |default: Value| {
+        let restricted = json!({"name": "site", "type": "endpoint", "allowed_values": ["*.a.example", "b.example"]});
+        let mut document = json!([restricted]);
+        document[0]["default_value"] = default;
+        let mut issues = Issues::default();
+        let parameters = read(&Node::root(&document), &mut issues);
+        issues.unless_any(Some(parameters)).err().unwrap_or_default()
+    };
+    for default in [json!("x.a.example"), json!("B.example"), json!(""), Value::Null] {
+        assert_eq!(wrong(default.clone()), [], "{default}");
+    }
+    for default in [json!("evil.example"), json!("a.example"), json!("x.a.example:443"), json!(7)] {
+        let issues = wrong(default.clone());
+        assert_eq!(issues.len(), 1, "{default}");
+        assert_eq!(
+            issues[0].msg,
+            "Value error, The default_value for the site connector_param must match one of its allowed_values [*.a.example, b.example]"
+        );
+    }
+}
