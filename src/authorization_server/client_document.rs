@@ -21,6 +21,9 @@ use crate::{
 /// Longest `name` or `description`, in characters.
 const TEXT_LIMIT: usize = 1024;
 
+/// Most unknown members that are listed: the first ones tell enough.
+const UNKNOWN_LIMIT: usize = 100;
+
 /// Most resources of one client.
 const RESOURCE_LIMIT: usize = 32;
 
@@ -195,7 +198,8 @@ impl<'a> Reader<'a> {
     /// A reader of an object that may have these members and no others (checklist C8).
     fn new(members: &'a Map<String, Value>, known: &[&str]) -> Self {
         let unknown = members.keys().filter(|member| !known.contains(&member.as_str()));
-        Self { members, issues: unknown.map(|member| Issue::unknown_member(at(member))).collect() }
+        let issues = unknown.take(UNKNOWN_LIMIT).map(|member| Issue::unknown_member(at(member))).collect();
+        Self { members, issues }
     }
 
     /// A member that is there and not null.
@@ -378,6 +382,15 @@ mod tests {
             assert_eq!(wrong(read_rotation_request(&body, NOW)), expected);
         }
         assert_eq!(wrong(read_client_change(&json!({"secret_expires_at": NOW.0 + 1}))).len(), 1);
+    }
+
+    /// C8: an answer does not grow without bound with what is wrong.
+    #[test]
+    fn at_most_100_unknown_members_are_listed() {
+        let members: Map<String, Value> = (0..8000).map(|number| (format!("{number:x}"), json!(0))).collect();
+        let body = Value::Object(members);
+        assert_eq!(places(&body).len(), 100);
+        assert_eq!(wrong(read_client_change(&body)).len(), 100);
     }
 
     /// C9: wrong types, with the path of each; duplicates collapse; at most 256 entries.
