@@ -40,6 +40,15 @@ async function checkRust() {
   if (!ok) throw new Failure('[setup 1/5] cargo was not found. Install Rust with rustup, open a new shell, try again.');
 }
 
+/** For the fuzz targets only: libFuzzer is compiled with them. */
+export async function checkCxx() {
+  const compiler = process.env.CXX || 'c++';
+  if ((await attempt(compiler, ['--version'])).ok) return;
+  throw new Failure(`[setup] no C++ compiler was found (${compiler}); fuzzing, a part of \`npm test\`, needs one.\n` +
+    'Install it (Debian: `apt install g++`, Fedora: `dnf install gcc-c++`, macOS: `xcode-select --install`) or name\n' +
+    'another one with CXX=…, and try again. `npm start` does without.');
+}
+
 async function wasmTarget() {
   if (await hasStd()) return;
   await withLock(join(CACHE, 'wasm-target.lock'), async () => {

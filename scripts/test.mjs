@@ -4,21 +4,25 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.mjs';
+import { fuzzBriefly } from './fuzz.mjs';
 import { Failure, attempt, inRoot, inScratch, main, npmBin, progress, run, seconds } from './lib.mjs';
-import { setUp } from './setup.mjs';
+import { checkCxx, setUp } from './setup.mjs';
 
 const UPLOAD_BUDGET_KIB = 400;
 const show = true;
 
 await main(async () => {
+  await checkCxx();
   await setUp();
   await cargoTools();
   await check('build', build);
-  await check('format', () => run('cargo', ['fmt', '--all', '--check'], { show }));
+  await check('format', format);
   await check('lint, host', () => run('cargo', ['lint-host'], { show }));
   await check('lint, wasm', () => run('cargo', ['lint-wasm'], { show }));
+  await check('lint, fuzz', () => run('cargo', ['lint-fuzz'], { show }));
   await check('documentation', documentation);
   await check('upload size', uploadSize);
+  await check('fuzz, short', fuzzBriefly);
   await check('tests', tests, { last: true });
 });
 
@@ -37,6 +41,11 @@ async function check(name, work, { last = false } = {}) {
   console.log(`\n== ${name} ==`);
   await work();
   if (!last) console.log(`== ${name}: ok, ${seconds(start)}`);
+}
+
+async function format() {
+  await run('cargo', ['fmt', '--all', '--check'], { show });
+  await run('cargo', ['fmt', '--manifest-path', inRoot('fuzz', 'Cargo.toml'), '--check'], { show });
 }
 
 async function documentation() {
