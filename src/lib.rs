@@ -27,6 +27,8 @@ pub mod api;
 #[cfg(test)]
 mod architecture;
 pub mod authorization_server;
+#[cfg(test)]
+mod checklist;
 pub mod config;
 pub mod connection;
 #[cfg(target_family = "wasm")]
