@@ -127,6 +127,29 @@ fn decisions_are_synchronous() {
     }
 }
 
+/// M6: random bytes have one source, that of the platform.
+#[test]
+fn one_function_asks_the_platform_for_random_bytes() {
+    let of = |name: &str| {
+        let uses = |text: &str| {
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| line.contains(name))
+        };
+        sources()
+            .into_iter()
+            .filter(|(file, text)| file != "architecture.rs" && uses(text))
+            .map(|(file, _)| file)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("getrandom::"), ["ports.rs"]);
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    for other in ["rand", "fastrand", "oorandom", "uuid"] {
+        assert!(!manifest.lines().any(|line| line.split([' ', '=']).next() == Some(other)), "{other} is a dependency");
+    }
+    for other in ["Math::random", "Math.random", "RandomState", "OsRng", "thread_rng"] {
+        assert!(of(other).is_empty(), "{other} in {:?}", of(other));
+    }
+}
+
 #[test]
 fn no_file_is_longer_than_a_reader_wants() {
     for (file, text) in sources() {

@@ -18,6 +18,7 @@ mod connections;
 mod definitions;
 mod guard;
 mod introspection;
+mod hostile_text;
 mod messages;
 mod renewal;
 mod renewal_faults;

@@ -113,6 +113,47 @@ mod tests {
         assert_eq!(format!("{:?}", secret.digest()), "SecretDigest(***)");
     }
 
+    /// L6, M2: what is secret cannot be serialized by accident, and a digest cannot be compared with `==`, which stops at
+    /// the first difference.
+    #[test]
+    fn secrets_have_only_the_traits_that_are_harmless() {
+        use std::marker::PhantomData;
+
+        /// What a type can do. The constants of the inherent impls win where their bounds hold.
+        struct Probe<Probed>(PhantomData<Probed>);
+
+        /// What holds otherwise.
+        trait Otherwise {
+            /// It cannot.
+            const SERIALIZES: bool = false;
+            /// It cannot.
+            const COMPARES: bool = false;
+        }
+
+        impl<Probed> Otherwise for Probe<Probed> {}
+
+        impl<Probed: Serialize> Probe<Probed> {
+            /// It can.
+            const SERIALIZES: bool = true;
+        }
+
+        impl<Probed: PartialEq> Probe<Probed> {
+            /// It can.
+            const COMPARES: bool = true;
+        }
+
+        assert_eq!([Probe::<String>::SERIALIZES, Probe::<SecretText>::SERIALIZES], [true, false]);
+        assert_eq!([Probe::<String>::COMPARES, Probe::<SecretDigest>::COMPARES], [true, false]);
+    }
+
+    /// M2, M3: whatever is digested, what is compared has one length.
+    #[test]
+    fn digests_have_one_length() {
+        for text in ["", "a", &"long".repeat(1000)] {
+            assert_eq!(SecretDigest::of(text).as_str().len(), 43);
+        }
+    }
+
     /// M4: no truncation at 72 bytes as bcrypt does it.
     #[test]
     fn secrets_that_share_their_first_72_bytes_differ() {
