@@ -23,10 +23,10 @@ mod tests {
     #[test]
     fn the_registry_holds_fides_fidesops_and_our_own_scopes_in_order() {
         let tokens: Vec<&str> = EVERY_SCOPE.tokens().collect();
-        assert_eq!(tokens.len(), 130 + 4 + 5);
+        assert_eq!(tokens.len(), 131 + 4 + 5);
         assert_eq!(tokens[0], "config:read");
-        assert_eq!(tokens[130], "email:create_or_update");
-        assert_eq!(tokens[134], "connection_token:read");
+        assert_eq!(tokens[131], "email:create_or_update");
+        assert_eq!(tokens[135], "connection_token:read");
         assert!(tokens.iter().all(|token| is_scope_token(token)));
     }
 
@@ -37,16 +37,16 @@ mod tests {
         let counts: Vec<(&str, usize)> = roles.iter().map(|(role, scopes)| (role.as_str(), scopes.len())).collect();
         let expected = [
             ("approver", 9),
-            ("contributor", 121),
+            ("contributor", 122),
             ("data_steward", 32),
             ("external_respondent", 1),
-            ("owner", 130),
+            ("owner", 131),
             ("respondent", 2),
             ("viewer", 30),
             ("viewer_and_approver", 38),
         ];
         assert_eq!(counts, expected);
-        let fides: Vec<&str> = EVERY_SCOPE.tokens().take(130).collect();
+        let fides: Vec<&str> = EVERY_SCOPE.tokens().take(131).collect();
         for scopes in roles.values() {
             assert!(scopes.is_sorted() && scopes.iter().all(|scope| fides.contains(&scope.as_str())));
         }

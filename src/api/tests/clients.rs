@@ -202,5 +202,5 @@ fn the_scopes_are_listed_under_both_names() {
     let list = host.as_root("GET", "/oauth/scope", &Value::Null).json();
     assert_eq!(list, host.as_root("GET", "/oauth/scopes", &Value::Null).json());
     let scopes = list.as_array().unwrap();
-    assert_eq!((scopes.len(), &scopes[0], &scopes[138]), (139, &json!("config:read"), &json!("token:introspect")));
+    assert_eq!((scopes.len(), &scopes[0], &scopes[139]), (140, &json!("config:read"), &json!("token:introspect")));
 }

@@ -55,7 +55,7 @@ fn a_token_answer_has_what_the_rfc_wants() {
         assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(691_200)));
         let granted = body["scope"].as_str().unwrap();
         assert_eq!(granted, scope.unwrap_or(granted));
-        assert!(scope.is_some() || granted.split(' ').count() == 139);
+        assert!(scope.is_some() || granted.split(' ').count() == 140);
         assert!(answer.log.contains(&client.0));
     }
 }
