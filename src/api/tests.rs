@@ -16,6 +16,7 @@ mod clients;
 mod compatibility;
 mod connections;
 mod definitions;
+mod forged;
 mod guard;
 mod hostile_text;
 mod introspection;

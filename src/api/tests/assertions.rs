@@ -162,7 +162,7 @@ fn keys_are_exchanged_by_an_update() {
     assert_eq!(ask(&new, "5"), 401);
 }
 
-/// RFC 7523 at the other endpoints: the audience is the endpoint or the issuer.
+/// R10, RFC 7523 at the other endpoints: the audience is the endpoint or the issuer.
 #[test]
 fn an_assertion_works_at_every_endpoint() {
     let (host, key) = (Host::new(), ClientKey::ed25519(1));

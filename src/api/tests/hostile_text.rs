@@ -76,6 +76,9 @@ fn every_error_of_the_token_endpoint_is_json() {
     host.memory.clients.break_storage();
     assert_error(&host.send(&form(TOKEN, &own)), 503, "temporarily_unavailable");
     host.memory.clients.mend_storage();
+    let wrong = own.replace(&secret, "wrong");
+    let budget = (0..100).map(|_| host.send(&form(TOKEN, &wrong))).find(|answer| answer.status != 401).unwrap();
+    assert_error(&budget, 429, "temporarily_unavailable");
     let not_configured = Host::with(&[("PUBLIC_URL", "")]);
     assert_error(&not_configured.send(&form(TOKEN, GOOD)), 503, "temporarily_unavailable");
     // Beyond the calendar no token can be dated.

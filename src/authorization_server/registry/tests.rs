@@ -1,5 +1,6 @@
 //! The registry alone, over storage in memory.
 
+mod timing;
 mod tokens;
 
 use super::*;
