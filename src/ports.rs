@@ -72,8 +72,10 @@ pub trait AuditStore {
 pub trait MarkStore {
     /// Sets a mark; false when it is set already, and not over.
     fn mark(&self, mark: Mark, key: &str, until: UnixSeconds, now: UnixSeconds) -> Result<bool, PortError>;
-    /// Whether a mark is set, over or not.
-    fn is_marked(&self, mark: Mark, key: &str) -> Result<bool, PortError>;
+    /// Until when a mark is set, over or not.
+    fn marked_until(&self, mark: Mark, key: &str) -> Result<Option<UnixSeconds>, PortError>;
+    /// Whether there is any mark of a kind.
+    fn is_any(&self, mark: Mark) -> Result<bool, PortError>;
     /// Marks of a kind, the ones that last longest first, at most so many.
     fn marks(&self, mark: Mark, limit: u32) -> Result<Vec<(String, UnixSeconds)>, PortError>;
 }

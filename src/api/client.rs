@@ -127,8 +127,9 @@ pub(super) async fn replace_scope<P: Ports>(context: &Context<'_, P>, client_id:
 
 /// The client that a request would change, in the version that it means.
 fn target<P>(context: &Context<'_, P>, client_id: String) -> Target {
-    let if_match = context.request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-    Target { client_id, if_match: if_match.map(str::to_owned) }
+    let if_match = context.request.headers().get(header::IF_MATCH).map(HeaderValue::as_bytes);
+    // What cannot be read names no version.
+    Target { client_id, if_match: if_match.map(|value| String::from_utf8_lossy(value).into_owned()) }
 }
 
 /// Id and secret, in the order of Fides.

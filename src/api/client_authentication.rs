@@ -39,8 +39,8 @@ impl Presented {
     ) -> Result<Self, ApiError> {
         let header = credentials(context.request.headers()).map_err(AuthenticationProblem::from)?;
         match presented_client(header, form, compatibility)? {
-            PresentedClient::Secret { client_id, client_secret } => {
-                let proof = secret_proof(context, &client_id, &client_secret);
+            PresentedClient::Secret { client_id, client_secret, sent_secret } => {
+                let proof = secret_proof(context, &client_id, &client_secret, sent_secret.as_ref());
                 Ok(Self { attempt: attempt(context, client_id), proof })
             }
             PresentedClient::Assertion { client_id, assertion } => {
@@ -124,10 +124,20 @@ fn attempt<P>(context: &Context<'_, P>, client_id: String) -> Attempt {
     Attempt { client_id, network: address.map(ClientAddress::budget_key), origin: context.origin.clone() }
 }
 
-/// What a secret proves: for the root client by the settings, for every other by the registry.
-fn secret_proof<P>(context: &Context<'_, P>, client_id: &str, client_secret: &SecretText) -> Proof {
+/// What a secret proves: for the root client by the settings, for every other by the registry. Only root's secret is chosen
+/// by people and may hold what needs an encoding.
+fn secret_proof<P>(
+    context: &Context<'_, P>,
+    client_id: &str,
+    client_secret: &SecretText,
+    sent_secret: Option<&SecretText>,
+) -> Proof {
     let (root, digest) = (&context.deployment.settings.root, client_secret.digest());
-    if client_id == root.client_id { Proof::Root(root.secret.matches(&digest)) } else { Proof::Secret(digest) }
+    if client_id != root.client_id {
+        return Proof::Secret(digest);
+    }
+    let as_sent = sent_secret.unwrap_or(client_secret).digest();
+    Proof::Root(root.secret.matches(&digest) | root.secret.matches(&as_sent))
 }
 
 /// What an assertion proves. Nobody learns why one proves nothing.

@@ -11,6 +11,17 @@ use crate::{
     protocol::time::UnixSeconds,
 };
 
+/// What a tick did.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// To connections.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    connections: Option<SweepReport>,
+    /// Rows of the registry that had expired: audit rows, marks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned: Option<u32>,
+}
+
 /// One line of the log for a tick.
 #[derive(Debug, Serialize)]
 pub struct TickLine {
@@ -19,30 +30,32 @@ pub struct TickLine {
     /// Tells it from requests.
     event: &'static str,
     /// What it did.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    report: Option<SweepReport>,
-    /// Rows of the registry that had expired: audit rows, marks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pruned: Option<u32>,
-    /// Why it could not run.
+    #[serde(flatten)]
+    report: Report,
+    /// Why it could not do all.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<String>,
 }
 
-/// Runs one tick of the cron: connections first, then what the registry need not remember any longer. One does not keep
-/// the other from running.
+/// Runs one tick of the cron.
 pub async fn tick<P: Ports>(deployment: &Result<Deployment, Vec<Problem>>, ports: &P) -> TickLine {
-    let now = ports.now();
-    let (report, pruned) = if let Ok(deployment) = deployment {
-        let report = sweep::run(ports, now).await;
-        (report, prune(ports, now.minus(deployment.settings.audit_retention)).await)
+    let (report, fault) = if let Ok(deployment) = deployment {
+        sweep_and_prune(ports, deployment).await
     } else {
-        let unconfigured = PortError("the service is not configured".to_owned());
-        (Err(unconfigured.clone()), Err(unconfigured))
+        let nothing = Report { connections: None, pruned: None };
+        (nothing, Some(PortError("the service is not configured".to_owned())))
     };
-    let cause = report.as_ref().err().or(pruned.as_ref().err()).map(|error| error.0.clone());
-    let level = if cause.is_none() { "info" } else { "error" };
-    TickLine { level, event: "sweep", report: report.ok(), pruned: pruned.ok(), cause }
+    let level = if fault.is_none() { "info" } else { "error" };
+    TickLine { level, event: "sweep", report, cause: fault.map(|error| error.0) }
+}
+
+/// Connections first, then what the registry need not remember any longer. One does not keep the other from running.
+async fn sweep_and_prune<P: Ports>(ports: &P, deployment: &Deployment) -> (Report, Option<PortError>) {
+    let now = ports.now();
+    let connections = sweep::run(ports, now).await;
+    let pruned = prune(ports, now.minus(deployment.settings.audit_retention)).await;
+    let fault = connections.as_ref().err().or(pruned.as_ref().err()).cloned();
+    (Report { connections: connections.ok(), pruned: pruned.ok() }, fault)
 }
 
 /// Has the registry forget what has expired; says how many rows that were.
@@ -53,11 +66,14 @@ async fn prune<P: Ports>(ports: &P, audit_before: UnixSeconds) -> Result<u32, Po
     }
 }
 
-/// Runs the sweep for a caller: where no cron reaches the Worker, an outside timer does it with this.
+/// Runs a tick for a caller: where no cron reaches the Worker, an outside timer does it with this.
 ///
 /// # Errors
-/// Those of the guard; 503 when the directory does not answer.
+/// Those of the guard; 503 when the directory or the registry does not answer.
 pub(super) async fn run<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     Guarded::new(context)?.admit(context).await?;
-    Answer::json(OK, &sweep::run(context.ports, context.ports.now()).await?)
+    match sweep_and_prune(context.ports, context.deployment).await {
+        (report, None) => Answer::json(OK, &report),
+        (_, Some(fault)) => Err(fault.into()),
+    }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     authorization_server::{
-        access_token::Subject,
+        access_token::{NotSigned, Subject},
         client_credentials::{GrantProblem, granted_resource, granted_scope, read_grant_request},
         registry::{Errand, Grantee, RegistryReply},
         scope_registry::EVERY_SCOPE,
@@ -43,8 +43,10 @@ pub(super) async fn issue<P: Ports>(context: &Context<'_, P>) -> Result<Answer, 
     };
     let root_epoch = context.deployment.settings.root.epoch;
     let root = || Grantee { scope: EVERY_SCOPE.clone(), epoch: root_epoch, resources: Vec::new() };
+    let now = context.ports.now();
     if presented.is_root() {
         decide(&root())?; // 4
+        context.deployment.authority.can_sign(now).then_some(()).ok_or(NotSigned::NoKey)?;
     }
     let client_id = presented.client_id().to_owned();
     let grantee = match presented.send(context, Errand::Token).await? {
@@ -54,7 +56,6 @@ pub(super) async fn issue<P: Ports>(context: &Context<'_, P>) -> Result<Answer, 
     }; // 5
     let (scope, audience) = decide(&grantee)?; // 6
     let subject = Subject { client_id: &client_id, scope: &scope, epoch: grantee.epoch, audience };
-    let now = context.ports.now();
     let token = context.deployment.authority.issue(&subject, now, random()?)?; // 7
     let lifetime = context.deployment.authority.lifetime();
     let mut body = json!({

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How far the clocks of two isolates may differ (checklist J10).
-const CLOCK_SKEW: Seconds = Seconds(60);
+pub const CLOCK_SKEW: Seconds = Seconds(60);
 
 /// The claims that `jwt-compact` does not know by itself.
 #[derive(Debug, Clone, Serialize)]
@@ -95,7 +95,7 @@ impl TokenAuthority {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
-            keys: KeyRing::new(&settings.signing_keys),
+            keys: KeyRing::new(&settings.signing_keys, settings.access_token_lifetime),
             public_url: settings.public_url.clone(),
             lifetime: settings.access_token_lifetime,
         }
@@ -364,8 +364,8 @@ mod tests {
 
     #[test]
     fn without_a_signing_key_nothing_is_issued() {
-        let own = scheduled(&[("derived", 0, 10, Some(20))]);
-        for (offset, good) in [(0, false), (9, false), (10, true), (19, true), (20, false)] {
+        let own = scheduled(&[("derived", 0, 10, Some(3620))]);
+        for (offset, good) in [(0, false), (9, false), (10, true), (20, true), (21, false)] {
             let now = NOW.plus(Seconds(offset));
             assert_eq!((own.can_sign(now), issue(&own, None, now).err().is_none()), (good, good), "{offset}");
         }

@@ -64,6 +64,8 @@ pub enum DenialReason {
     CannotAssign,
     /// The client has scopes or resources that the caller lacks.
     CannotManage,
+    /// The token is another client's.
+    AnothersToken,
 }
 
 /// One row, as stored (`fixtures/storage/v1/audit.json`). No secret is in it, and no digest of one.
@@ -83,32 +85,30 @@ pub struct AuditEntry {
     pub scopes_removed: Scope,
     /// From where.
     pub origin: Origin,
+    /// Members of the target that were replaced, where that is not all there is to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
     /// Why it was refused.
-    pub denied: Option<Denial>,
-}
-
-/// Refusals of one kind in one minute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Denial {
-    /// Why.
-    pub reason: DenialReason,
-    /// How many there were, at least: written at 1, 2, 4, 8 and so on.
-    pub at_least: u32,
+    pub reason: Option<DenialReason>,
+    /// How often this happened within the minute, at least: written at 1, 2, 4, 8 and so on.
+    pub count: u32,
 }
 
 impl AuditEntry {
     /// A row about a target, without scopes.
     #[must_use]
-    pub fn new(at: UnixSeconds, action: AuditAction, actor: &str, origin: &Origin) -> Self {
+    pub fn new(at: UnixSeconds, action: AuditAction, actor: Option<&str>, origin: &Origin) -> Self {
         Self {
             at,
             action,
-            actor: Some(actor.to_owned()),
+            actor: actor.map(str::to_owned),
             target: None,
             scopes_added: Scope::default(),
             scopes_removed: Scope::default(),
             origin: origin.clone(),
-            denied: None,
+            changed: Vec::new(),
+            reason: None,
+            count: 1,
         }
     }
 
@@ -124,7 +124,7 @@ impl AuditEntry {
     /// What `GET /oauth/audit` shows.
     #[must_use]
     pub fn view(&self, id: u64) -> Value {
-        let mut view = json!({
+        json!({
             "id": id,
             "at": self.at.to_rfc3339(),
             "action": self.action,
@@ -132,18 +132,16 @@ impl AuditEntry {
             "target": self.target,
             "scopes_added": self.scopes_added,
             "scopes_removed": self.scopes_removed,
+            "changed": self.changed,
+            "reason": self.reason,
+            "count": self.count,
             "request_id": self.origin.request_id,
             "address": self.origin.address,
-        });
-        if let (Some(denied), Some(members)) = (&self.denied, view.as_object_mut()) {
-            members.insert("reason".to_owned(), json!(denied.reason));
-            members.insert("count".to_owned(), json!(denied.at_least));
-        }
-        view
+        })
     }
 }
 
-/// What to write about a refusal.
+/// What to write about something that happens often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tally {
     /// The first of its kind in this minute: a new row.
@@ -154,13 +152,13 @@ pub enum Tally {
     Enough,
 }
 
-/// Refusals of the current minute, by client and reason: a row each, not one for every request of a client gone wild.
+/// What happened in the current minute, by kind: a row each, not one for every request of a client gone wild.
 #[derive(Debug, Default)]
-pub struct Denials(Recent<String, Refusals>);
+pub struct Tallies(Recent<String, Counted>);
 
-/// Refusals of one kind.
+/// Things of one kind.
 #[derive(Debug, Clone, Copy)]
-struct Refusals {
+struct Counted {
     /// Minutes since 1970.
     minute: u64,
     /// So far.
@@ -169,26 +167,20 @@ struct Refusals {
     row: u64,
 }
 
-impl Denials {
-    /// Counts one more refusal.
-    pub fn count(&mut self, actor: Option<&str>, reason: DenialReason, now: UnixSeconds) -> Tally {
-        let key = Self::key(actor, reason);
-        let Some(known) = self.0.find(&key).copied().filter(|known| known.minute == now.0 / 60) else {
+impl Tallies {
+    /// Counts one more.
+    pub fn count(&mut self, kind: &str, now: UnixSeconds) -> Tally {
+        let Some(known) = self.0.find(kind).copied().filter(|known| known.minute == now.0 / 60) else {
             return Tally::First;
         };
         let count = known.count.saturating_add(1);
-        self.0.remember(key, Refusals { count, ..known });
+        self.0.remember(kind.to_owned(), Counted { count, ..known });
         if count.is_power_of_two() { Tally::Again(known.row, count) } else { Tally::Enough }
     }
 
     /// Remembers the row of the first.
-    pub fn written(&mut self, actor: Option<&str>, reason: DenialReason, now: UnixSeconds, row: u64) {
-        self.0.remember(Self::key(actor, reason), Refusals { minute: now.0 / 60, count: 1, row });
-    }
-
-    /// One text for both.
-    fn key(actor: Option<&str>, reason: DenialReason) -> String {
-        format!("{} {}", reason as u8, actor.unwrap_or_default())
+    pub fn written(&mut self, kind: String, now: UnixSeconds, row: u64) {
+        self.0.remember(kind, Counted { minute: now.0 / 60, count: 1, row });
     }
 }
 
@@ -205,7 +197,7 @@ mod tests {
         let expected = json!({
             "id": 7, "at": "2023-11-14T22:13:20Z", "action": "client.update", "actor": "a1", "target": "b2",
             "scopes_added": ["policy:read"], "scopes_removed": ["rule:read"], "request_id": "r3",
-            "address": "192.0.2.1", "reason": "insufficient_scope", "count": 4,
+            "address": "192.0.2.1", "changed": ["jwks"], "reason": "insufficient_scope", "count": 4,
         });
         assert_eq!(entry.view(7), expected);
     }
@@ -214,29 +206,24 @@ mod tests {
     #[test]
     fn the_delta_is_what_came_and_what_went() {
         let scope = |text: &str| Scope::parse(text).unwrap();
-        let entry = AuditEntry::new(UnixSeconds(1), AuditAction::UpdateClient, "a", &Origin::default());
+        let entry = AuditEntry::new(UnixSeconds(1), AuditAction::UpdateClient, Some("a"), &Origin::default());
         let entry = entry.on("b", &scope("x y"), &scope("y z"));
         assert_eq!((entry.scopes_added, entry.scopes_removed), (scope("z"), scope("x")));
     }
 
-    /// C18: one row per client, reason and minute, its count right to the power of two.
+    /// C18: one row per kind and minute, its count right to the power of two.
     #[test]
-    fn refusals_are_counted_per_client_reason_and_minute() {
-        let (mut denials, reason) = (Denials::default(), DenialReason::InsufficientScope);
+    fn what_happens_often_is_counted_per_kind_and_minute() {
+        let mut tallies = Tallies::default();
         let at = |second: u64| UnixSeconds(600 + second);
-        assert_eq!(denials.count(Some("a"), reason, at(0)), Tally::First);
-        denials.written(Some("a"), reason, at(0), 9);
-        let tallies: Vec<Tally> = (1..9).map(|second| denials.count(Some("a"), reason, at(second))).collect();
+        assert_eq!(tallies.count("a", at(0)), Tally::First);
+        tallies.written("a".to_owned(), at(0), 9);
+        let counted: Vec<Tally> = (1..9).map(|second| tallies.count("a", at(second))).collect();
         let again = |count| Tally::Again(9, count);
         let enough = Tally::Enough;
-        assert_eq!(tallies, [again(2), enough, again(4), enough, enough, enough, again(8), enough]);
-        for (actor, reason, second) in [
-            (Some("b"), reason, 0),
-            (None, reason, 0),
-            (Some("a"), DenialReason::CannotAssign, 0),
-            (Some("a"), reason, 60),
-        ] {
-            assert_eq!(denials.count(actor, reason, at(second)), Tally::First, "{actor:?} {reason:?} {second}");
+        assert_eq!(counted, [again(2), enough, again(4), enough, enough, enough, again(8), enough]);
+        for (kind, second) in [("b", 0), ("", 0), ("a", 60)] {
+            assert_eq!(tallies.count(kind, at(second)), Tally::First, "{kind} {second}");
         }
     }
 }

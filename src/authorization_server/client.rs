@@ -119,6 +119,21 @@ pub struct ClientChange {
     pub jwks: Edit<JwkSet>,
 }
 
+impl ClientChange {
+    /// The members that it replaces, for the audit log.
+    #[must_use]
+    pub fn members(&self) -> Vec<String> {
+        let given = [
+            ("name", self.name.is_some()),
+            ("description", self.description != Edit::Keep),
+            ("scopes", self.scopes.is_some()),
+            ("resources", self.resources.is_some()),
+            ("jwks", self.jwks != Edit::Keep),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(member, _)| member.to_owned()).collect()
+    }
+}
+
 /// A new secret for a client, and what becomes of the old one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rotation {
@@ -153,6 +168,8 @@ impl Client {
         self.secret_expires_at = rotation.secret_expires_at;
         if rotation.revoke_tokens {
             self.epoch += 1;
+            // A thief may have registered a key of its own.
+            self.jwks = None;
         }
     }
 

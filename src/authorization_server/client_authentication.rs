@@ -26,6 +26,9 @@ pub enum PresentedClient {
         client_id: String,
         /// `client_secret`.
         client_secret: SecretText,
+        /// In a Basic header, the same before it was decoded (RFC 6749 §2.3.1 wants it encoded, `curl -u` sends it as it
+        /// is): of a secret that people chose, either may be meant.
+        sent_secret: Option<SecretText>,
     },
     /// An assertion that it signed, not yet read.
     Assertion {
@@ -82,12 +85,12 @@ pub fn presented_client(
     let form_is_whole = body_id.is_some() && body_secret.is_some();
     let form_beats_basic = form_is_whole && compatibility.allows(Deviation::FormBeatsBasic);
     match header.filter(|header| !(form_beats_basic && matches!(header, Credentials::Basic { .. }))) {
-        Some(Credentials::Basic { client_id, client_secret }) => {
+        Some(Credentials::Basic { client_id, client_secret, sent_secret }) => {
             let same_client = body_id.is_none_or(|id| id == client_id);
-            if form.has("client_secret") || assertion.is_some() || !same_client {
+            if body_secret.is_some() || assertion.is_some() || !same_client {
                 return Err(AuthenticationProblem::TwoMethods);
             }
-            checked(client_id, client_secret)
+            checked(client_id, client_secret, Some(sent_secret))
         }
         // Another scheme is no client authentication; credentials in the body beside it would be a second attempt.
         Some(Credentials::Bearer(_) | Credentials::Other) => Err(AuthenticationProblem::None),
@@ -98,21 +101,25 @@ pub fn presented_client(
                 client_id: client_id.map(str::to_owned),
                 assertion: SecretText::new(assertion.to_owned()),
             }),
-            (Some(id), Some(secret), None) => checked(id.to_owned(), SecretText::new(secret.to_owned())),
+            (Some(id), Some(secret), None) => checked(id.to_owned(), SecretText::new(secret.to_owned()), None),
             _ => Err(AuthenticationProblem::None),
         },
     }
 }
 
 /// Bounds and grammar; an empty id or secret never authenticates anybody (checklist T24).
-fn checked(client_id: String, client_secret: SecretText) -> Result<PresentedClient, AuthenticationProblem> {
+fn checked(
+    client_id: String,
+    client_secret: SecretText,
+    sent_secret: Option<SecretText>,
+) -> Result<PresentedClient, AuthenticationProblem> {
     if !is_credential(&client_id) || !is_credential(client_secret.expose()) {
         return Err(AuthenticationProblem::OutsideGrammar);
     }
     if client_id.is_empty() || client_secret.expose().is_empty() {
         return Err(AuthenticationProblem::None);
     }
-    Ok(PresentedClient::Secret { client_id, client_secret })
+    Ok(PresentedClient::Secret { client_id, client_secret, sent_secret })
 }
 
 /// RFC 6749 Appendix A.1, A.2: `*VSCHAR`, `VSCHAR = %x20-7E`; and not longer than any that we have.
@@ -128,7 +135,8 @@ mod tests {
     /// What a Basic header with this pair and a body give.
     fn with_basic(id: &str, secret: &str, body: &str) -> Result<PresentedClient, AuthenticationProblem> {
         let client_secret = SecretText::new(secret.to_owned());
-        let header = Credentials::Basic { client_id: id.to_owned(), client_secret };
+        let sent_secret = client_secret.clone();
+        let header = Credentials::Basic { client_id: id.to_owned(), client_secret, sent_secret };
         presented_client(Some(header), &Form::parse(body.as_bytes()).unwrap(), Compatibility::STRICT)
     }
 
@@ -165,16 +173,16 @@ mod tests {
     #[test]
     fn a_whole_pair_in_the_form_beats_basic_where_fides_is_followed() {
         let fides = |id: &str, body: &str| {
-            let header =
-                Credentials::Basic { client_id: id.to_owned(), client_secret: SecretText::new("b".to_owned()) };
+            let (client_secret, sent_secret) = (SecretText::new("b".to_owned()), SecretText::new("b".to_owned()));
+            let header = Credentials::Basic { client_id: id.to_owned(), client_secret, sent_secret };
             presented_client(Some(header), &Form::parse(body.as_bytes()).unwrap(), Compatibility::FIDES)
         };
         for basic in ["c", "other", ""] {
             let (client_id, client_secret) = ("c".to_owned(), SecretText::new("s".to_owned()));
-            let expected = PresentedClient::Secret { client_id, client_secret };
+            let expected = PresentedClient::Secret { client_id, client_secret, sent_secret: None };
             assert_eq!(fides(basic, "client_id=c&client_secret=s"), Ok(expected));
         }
-        assert_eq!(fides("c", "client_id=c&client_secret=").err(), Some(AuthenticationProblem::TwoMethods));
+        assert!(fides("c", "client_id=c&client_secret=").is_ok());
         assert_eq!(fides("c", "client_id=d").err(), Some(AuthenticationProblem::TwoMethods));
         let three = fides("c", "client_id=c&client_secret=s&client_assertion=x");
         assert_eq!(three.err(), Some(AuthenticationProblem::TwoMethods));

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     authorization_server::{
-        audit::{AuditAction, AuditEntry, Denial, DenialReason, Denials, Origin, Tally},
+        audit::{AuditAction, AuditEntry, DenialReason, Origin, Tallies, Tally},
         client::{Client, ClientChange, ClientView, Rotation},
         client_cache::ClientCache,
         failure_budget::FailureBudgets,
@@ -125,6 +125,16 @@ pub enum Action {
 }
 
 impl Action {
+    /// The client that it is about.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Read(client_id) => Some(client_id),
+            Self::Change(target, _) | Self::Rotate(target, _) | Self::Delete(target) => Some(&target.client_id),
+            Self::Admit | Self::Create(_) | Self::List(_) | Self::Audit(_) => None,
+        }
+    }
+
     /// Whether it can give a client something, or rule one, for which a caller needs more than the route's own scope.
     #[must_use]
     pub const fn gives_power(&self) -> bool {
@@ -203,8 +213,10 @@ pub struct Registry<Store> {
     clients: ClientCache<Store>,
     /// Failure budgets; none: not restored yet.
     budgets: RefCell<Option<FailureBudgets>>,
-    /// Refusals of this minute.
-    denials: RefCell<Denials>,
+    /// What this minute has seen often.
+    tallies: RefCell<Tallies>,
+    /// Sorts unknown client ids into kinds that nobody can foresee.
+    salt: RefCell<Option<[u8; 16]>>,
     /// Whether any token that has not expired was ever revoked; none: nobody looked.
     any_revoked: RefCell<Option<bool>>,
 }
@@ -251,7 +263,8 @@ impl<Store: RegistryStore> Registry<Store> {
         Self {
             clients: ClientCache::new(store),
             budgets: RefCell::default(),
-            denials: RefCell::default(),
+            tallies: RefCell::default(),
+            salt: RefCell::default(),
             any_revoked: RefCell::default(),
         }
     }
@@ -267,9 +280,12 @@ impl<Store: RegistryStore> Registry<Store> {
             RegistryRequest::Authenticate(attempt, proof, errand) => self.authenticate(now, &attempt, &proof, errand),
             RegistryRequest::Act(caller, required, action, origin) => {
                 let deed = Deed { now, caller: &caller, origin: &origin };
+                let target = action.target().map(str::to_owned);
                 let reply = self.act(&deed, &required, action)?;
                 if let Some(reason) = denial(&reply) {
-                    self.denied(now, Some(&caller.client_id), reason, &origin)?;
+                    let entry = AuditEntry::new(now, AuditAction::Denied, Some(&caller.client_id), &origin);
+                    let kind = format!("{reason:?} {}", caller.client_id);
+                    self.tally(kind, AuditEntry { target, reason: Some(reason), ..entry })?;
                 }
                 Ok(reply)
             }
@@ -284,7 +300,7 @@ impl<Store: RegistryStore> Registry<Store> {
             Some(_) => return Ok(RegistryReply::ScopeLost),
             None => return Ok(RegistryReply::TokenUnusable),
         };
-        let entry = |action| AuditEntry::new(deed.now, action, &deed.caller.client_id, deed.origin);
+        let entry = |action| AuditEntry::new(deed.now, action, Some(&deed.caller.client_id), deed.origin);
         match action {
             Action::Admit => Ok(RegistryReply::Done),
             Action::Create(client) => self.create(&power, &client, entry(AuditAction::CreateClient)),
@@ -319,34 +335,23 @@ impl<Store: RegistryStore> Registry<Store> {
         let known = *self.any_revoked.borrow();
         let any = match known {
             Some(any) => any,
-            None => !self.clients.store().marks(Mark::RevokedToken, 1)?.is_empty(),
+            None => self.clients.store().is_any(Mark::RevokedToken)?,
         };
         self.any_revoked.replace(Some(any));
-        if any { self.clients.store().is_marked(Mark::RevokedToken, jti) } else { Ok(false) }
+        Ok(any && self.clients.store().marked_until(Mark::RevokedToken, jti)?.is_some())
     }
 
-    /// Writes down that something was refused.
-    fn denied(
-        &self,
-        now: UnixSeconds,
-        actor: Option<&str>,
-        reason: DenialReason,
-        origin: &Origin,
-    ) -> Result<(), PortError> {
-        let tally = self.denials.borrow_mut().count(actor, reason, now);
-        let entry = |at_least| AuditEntry {
-            actor: actor.map(str::to_owned),
-            denied: Some(Denial { reason, at_least }),
-            ..AuditEntry::new(now, AuditAction::Denied, "", origin)
-        };
-        let store = self.clients.store();
+    /// Writes down what may happen often: a row for each kind and minute, which says about how many.
+    fn tally(&self, kind: String, entry: AuditEntry) -> Result<(), PortError> {
+        let (store, now) = (self.clients.store(), entry.at);
+        let tally = self.tallies.borrow_mut().count(&kind, now);
         match tally {
             Tally::First => {
-                let row = store.append(&entry(1))?;
-                self.denials.borrow_mut().written(actor, reason, now, row);
+                let row = store.append(&entry)?;
+                self.tallies.borrow_mut().written(kind, now, row);
                 Ok(())
             }
-            Tally::Again(row, count) => store.rewrite(row, &entry(count)),
+            Tally::Again(row, count) => store.rewrite(row, &AuditEntry { count, ..entry }),
             Tally::Enough => Ok(()),
         }
     }

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use crate::{
     config::ScheduledKey,
-    protocol::{jwk::Jwk, time::UnixSeconds},
+    protocol::{
+        jwk::Jwk,
+        time::{Seconds, UnixSeconds},
+    },
 };
 
 /// A key of the ring.
@@ -23,17 +26,20 @@ pub struct RingKey {
     publish_from: UnixSeconds,
     /// From then on it may sign.
     sign_from: UnixSeconds,
+    /// Until then: a token that it signs later would outlive it.
+    sign_until: Option<UnixSeconds>,
     /// From then on it is nothing any more.
     pub retire_at: Option<UnixSeconds>,
 }
 
 impl RingKey {
-    /// The key of a schedule.
-    fn new(scheduled: &ScheduledKey) -> Self {
+    /// The key of a schedule, for tokens of this lifetime.
+    fn new(scheduled: &ScheduledKey, lifetime: Seconds) -> Self {
         let key = SigningKey::from_bytes(&scheduled.seed);
         let public = Jwk::ed25519(key.verifying_key().as_bytes());
         let &ScheduledKey { publish_from, sign_from, retire_at, .. } = scheduled;
-        Self { key, key_id: public.name(), public, publish_from, sign_from, retire_at }
+        let sign_until = retire_at.map(|at| at.minus(lifetime));
+        Self { key, key_id: public.name(), public, publish_from, sign_from, sign_until, retire_at }
     }
 
     /// Whether it is published: also before it signs, so that everybody knows it by then.
@@ -43,7 +49,7 @@ impl RingKey {
 
     /// Whether it may sign.
     fn may_sign(&self, now: UnixSeconds) -> bool {
-        self.sign_from <= now && self.is_published(now)
+        self.sign_from <= now && self.sign_until.is_none_or(|until| now <= until) && self.is_published(now)
     }
 }
 
@@ -58,10 +64,10 @@ impl std::fmt::Debug for RingKey {
 pub struct KeyRing(Vec<RingKey>);
 
 impl KeyRing {
-    /// The ring of a schedule.
+    /// The ring of a schedule, for tokens of this lifetime.
     #[must_use]
-    pub fn new(schedule: &[ScheduledKey]) -> Self {
-        Self(schedule.iter().map(RingKey::new).collect())
+    pub fn new(schedule: &[ScheduledKey], lifetime: Seconds) -> Self {
+        Self(schedule.iter().map(|key| RingKey::new(key, lifetime)).collect())
     }
 
     /// The key that signs: of those that may, the one that began last.
@@ -100,7 +106,7 @@ mod tests {
             sign_from: UnixSeconds(*sign_from),
             retire_at: retire_at.map(UnixSeconds),
         });
-        KeyRing::new(&keys.collect::<Vec<_>>())
+        KeyRing::new(&keys.collect::<Vec<_>>(), Seconds(0))
     }
 
     /// Which key signs, and which are published, by their position.
@@ -151,6 +157,21 @@ mod tests {
     fn an_earlier_key_signs_again_where_the_later_one_retires_first() {
         let ring = ring(&[(0, 10, Some(20)), (0, 0, None)]);
         assert_eq!((at(&ring, 9).0, at(&ring, 19).0, at(&ring, 20).0), (Some(1), Some(0), Some(1)));
+    }
+
+    /// J16: no token outlives its key: in time, the key stops to sign.
+    #[test]
+    fn a_key_signs_no_token_that_would_outlive_it() {
+        let key = ScheduledKey {
+            seed: Zeroizing::new([1; 32]),
+            publish_from: UnixSeconds(0),
+            sign_from: UnixSeconds(0),
+            retire_at: Some(UnixSeconds(1000)),
+        };
+        let ring = KeyRing::new(&[key], Seconds(60));
+        let at =
+            |now| (ring.signing(UnixSeconds(now)).is_some(), ring.to_json(UnixSeconds(now))["keys"][0].is_object());
+        assert_eq!([940, 941, 999, 1000].map(at), [(true, true), (false, true), (false, true), (false, false)]);
     }
 
     #[test]

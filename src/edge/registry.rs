@@ -32,7 +32,7 @@ const TABLES: &str = "
 ";
 
 /// Most rows of a table that one prune removes; the rest is there for the next tick.
-const PRUNE_LIMIT: i64 = 5000;
+const PRUNE_LIMIT: i64 = 1000;
 
 /// The single writer of all clients.
 #[durable_object(fetch)]
@@ -143,9 +143,14 @@ impl MarkStore for SqlRegistry {
         Ok(self.changed(statement, values)? > 0)
     }
 
-    fn is_marked(&self, mark: Mark, key: &str) -> Stored<bool> {
-        let rows = self.run("SELECT 1 FROM mark WHERE kind = ? AND key = ?", vec![kind(mark), key.into()])?;
-        Ok(!rows.is_empty())
+    fn marked_until(&self, mark: Mark, key: &str) -> Stored<Option<UnixSeconds>> {
+        let rows = self.run("SELECT until FROM mark WHERE kind = ? AND key = ?", vec![kind(mark), key.into()])?;
+        let until = rows.first().map(|row| row.count(0)).transpose().map_err(|error| broken(&error))?;
+        Ok(until.map(|until| UnixSeconds(until.into())))
+    }
+
+    fn is_any(&self, mark: Mark) -> Stored<bool> {
+        Ok(!self.run("SELECT 1 FROM mark WHERE kind = ? LIMIT 1", vec![kind(mark)])?.is_empty())
     }
 
     fn marks(&self, mark: Mark, limit: u32) -> Stored<Vec<(String, UnixSeconds)>> {
@@ -164,9 +169,8 @@ impl RegistryStore for SqlRegistry {
     fn prune(&self, now: UnixSeconds, audit_before: UnixSeconds) -> Stored<u32> {
         let marks =
             "DELETE FROM mark WHERE (kind, key) IN (SELECT kind, key FROM mark WHERE until <= ? LIMIT ?) RETURNING 1";
-        // Rows stand in the order of time: the search ends at the first one that stays.
-        let rows = "DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE number <
-            coalesce((SELECT number FROM audit WHERE at >= ? ORDER BY number LIMIT 1), 9007199254740991) LIMIT ?) RETURNING 1";
+        // Rows stand in the order of time, nearly: only the oldest need to be looked at.
+        let rows = "DELETE FROM audit WHERE at < ? AND number IN (SELECT number FROM audit ORDER BY number LIMIT ?) RETURNING 1";
         let at_most = || SqlStorageValue::Integer(PRUNE_LIMIT);
         let marks = self.changed(marks, vec![integer(now.0), at_most()])?;
         Ok(marks + self.changed(rows, vec![integer(audit_before.0), at_most()])?)

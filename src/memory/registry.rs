@@ -152,8 +152,12 @@ impl MarkStore for MemoryRegistry {
         Ok(true)
     }
 
-    fn is_marked(&self, mark: Mark, key: &str) -> Result<bool, PortError> {
-        Ok(self.read()?.marks.borrow().contains_key(&(mark as u8, key.to_owned())))
+    fn marked_until(&self, mark: Mark, key: &str) -> Result<Option<UnixSeconds>, PortError> {
+        Ok(self.read()?.marks.borrow().get(&(mark as u8, key.to_owned())).copied())
+    }
+
+    fn is_any(&self, mark: Mark) -> Result<bool, PortError> {
+        Ok(self.read()?.marks.borrow().keys().any(|(kind, _)| *kind == mark as u8))
     }
 
     fn marks(&self, mark: Mark, limit: u32) -> Result<Vec<(String, UnixSeconds)>, PortError> {

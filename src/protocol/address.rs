@@ -32,15 +32,15 @@ impl ClientAddress {
         Some(Self(address.to_canonical()))
     }
 
-    /// Whose failures count together: one IPv4 address, or the 64 bits of IPv6 that one network gives out (RFC 6177 §2:
-    /// a site gets at least a /64, so one sender has all of its addresses).
+    /// Whose failures count together: one IPv4 address, or the /56 of IPv6 that one household or server may have (RFC 6177
+    /// §2: a site gets a /48 or somewhat less, and can send from all of it).
     #[must_use]
     pub fn budget_key(&self) -> String {
         match self.0 {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
-                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+                format!("{}/56", Ipv6Addr::new(a, b, c, d & 0xFF00, 0, 0, 0, 0))
             }
         }
     }
@@ -115,9 +115,9 @@ mod tests {
     #[test]
     fn ipv6_is_budgeted_by_network() {
         let key = |text| ClientAddress::parse(text).unwrap().budget_key();
-        assert_eq!(key("2001:db8:1:2::1"), "2001:db8:1:2::/64");
-        assert_eq!(key("2001:db8:1:2:ffff:ffff:ffff:ffff"), key("2001:db8:1:2::1"));
-        assert_ne!(key("2001:db8:1:3::1"), key("2001:db8:1:2::1"));
+        assert_eq!(key("2001:db8:1:2ff::1"), "2001:db8:1:200::/56");
+        assert_eq!(key("2001:db8:1:ff:ffff:ffff:ffff:ffff"), key("2001:db8:1:2::1"));
+        assert_ne!(key("2001:db8:1:100::1"), key("2001:db8:1:2::1"));
         assert_eq!(key("::ffff:192.0.2.7"), "192.0.2.7");
         assert_ne!(key("192.0.2.7"), key("192.0.2.8"));
     }

@@ -20,6 +20,8 @@ pub enum Credentials {
         client_id: String,
         /// `client_secret`; may be empty.
         client_secret: SecretText,
+        /// The same before it was decoded: many clients send it as it is.
+        sent_secret: SecretText,
     },
     /// A bearer token of the `b64token` grammar.
     Bearer(SecretText),
@@ -83,6 +85,7 @@ fn basic(parameters: &[u8]) -> Result<Credentials, MalformedHeader> {
     Ok(Credentials::Basic {
         client_id: form_decode(client_id).ok_or(MalformedHeader::Basic)?,
         client_secret: SecretText::new(form_decode(client_secret).ok_or(MalformedHeader::Basic)?),
+        sent_secret: SecretText::new(client_secret.to_owned()),
     })
 }
 
@@ -134,15 +137,20 @@ mod tests {
 
     /// What a good pair reads as.
     fn pair(client_id: &str, secret: &str) -> Credentials {
-        let client_secret = SecretText::new(secret.to_owned());
-        Credentials::Basic { client_id: client_id.to_owned(), client_secret }
+        encoded_pair(client_id, secret, secret)
+    }
+
+    /// What a good pair reads as whose secret was sent like this.
+    fn encoded_pair(client_id: &str, secret: &str, sent: &str) -> Credentials {
+        let (client_secret, sent_secret) = (SecretText::new(secret.to_owned()), SecretText::new(sent.to_owned()));
+        Credentials::Basic { client_id: client_id.to_owned(), client_secret, sent_secret }
     }
 
     /// T17: id and secret are form-decoded; T20: only the first colon separates.
     #[test]
     fn basic_credentials_are_form_decoded_and_split_at_the_first_colon() {
         assert_eq!(basic_of(b"id:se:cr:et"), Ok(Some(pair("id", "se:cr:et"))));
-        assert_eq!(basic_of(b"a%2Bb:p+q%C3%A9"), Ok(Some(pair("a+b", "p qé"))));
+        assert_eq!(basic_of(b"a%2Bb:p+q%C3%A9"), Ok(Some(encoded_pair("a+b", "p qé", "p+q%C3%A9"))));
         assert_eq!(basic_of(b"id:"), Ok(Some(pair("id", ""))));
     }
 

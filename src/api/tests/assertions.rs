@@ -189,3 +189,20 @@ fn wrong_assertions_spend_the_budget() {
     }
     assert_eq!(sign_in(&host, &key.assertion(&claims(&id, &json!({})))).status, 429);
 }
+
+/// C12: after an emergency revocation nothing from before authenticates: also no key that a thief has registered.
+#[test]
+fn an_emergency_ends_planted_keys() {
+    let (host, thief) = (Host::new(), ClientKey::ed25519(9));
+    let (id, secret) = host.client(&["client:update", "scope:read"]);
+    // A stolen token is enough to plant a key in its own client.
+    let stolen = host.token(&id, &secret);
+    let planted = json!({"jwks": {"keys": [thief.public()]}});
+    assert_eq!(host.call(&stolen, "PUT", &format!("/oauth/client/{id}"), &planted).status, 200);
+    let revoke = json!({"revoke_tokens": true});
+    assert_eq!(host.as_root("POST", &format!("/oauth/client/{id}/secret"), &revoke).status, 200);
+    assert_eq!(host.call(&stolen, "GET", "/oauth/scope", &Value::Null).status, 401);
+    let claims = json!({"iss": id, "sub": id, "aud": "https://postern.example", "exp": NOW + 60, "jti": "j"});
+    let assertion = thief.assertion(&claims);
+    assert_eq!(sign_in(&host, &assertion).status, 401);
+}

@@ -236,3 +236,13 @@ fn the_roles_are_listed() {
     assert_eq!((answer.status, roles.as_object().unwrap().len()), (200, 8));
     assert_eq!(roles["respondent"], json!(["privacy-request:manual-steps:respond", "user:read-own"]));
 }
+
+/// C13: an `If-Match` that names no version changes nothing.
+#[test]
+fn an_if_match_that_cannot_be_read_names_no_version() {
+    let host = Host::new();
+    let (id, _) = host.client(&[]);
+    let body = json!({"description": "x"});
+    let request = authorized("PUT", &format!("/api/v1/oauth/client/{id}"), &host.root(), &body);
+    assert_eq!(host.send(&with_header(request, "if-match", b"\"\xe9\"")).status, 412);
+}

@@ -25,7 +25,7 @@ impl Host {
 
 /// A report with some counters, the others zero.
 fn report(counters: &[(&str, u32)]) -> Value {
-    let names = ["due", "renewed", "not_due", "failed", "needs_authorization", "gone", "unanswered"];
+    let names = ["due", "renewed", "not_due", "failed", "needs_authorization", "gone", "unanswered", "pruned"];
     let mut report: Value = names.iter().map(|name| ((*name).to_owned(), json!(0))).collect();
     for (name, count) in counters {
         report[*name] = json!(count);

@@ -58,9 +58,9 @@ impl<Store: RegistryStore> Registry<Store> {
         if change == ClientChange::default() {
             return Ok(RegistryReply::Client(client.view(), client.tag()));
         }
-        let before = client.scope.clone();
+        let (before, changed) = (client.scope.clone(), change.members());
         client.change(change);
-        let entry = entry.on(&client.client_id, &before, &client.scope);
+        let entry = AuditEntry { changed, ..entry.on(&client.client_id, &before, &client.scope) };
         self.together(&entry, |clients| clients.update(&client))?;
         Ok(RegistryReply::Client(client.view(), client.tag()))
     }

@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
+use sha2::{Digest, Sha256};
+
 use super::{AssertionUse, Attempt, Caller, Errand, Grantee, Proof, Registry, RegistryReply};
 use crate::{
     authorization_server::{
+        access_token::CLOCK_SKEW,
         audit::{AuditAction, AuditEntry, DenialReason},
         client::Client,
-        failure_budget::FailureBudgets,
+        failure_budget::{Charged, FailureBudgets},
     },
-    ports::{Mark, PortError, RegistryStore},
+    ports::{Mark, PortError, RegistryStore, random},
     protocol::{
         jwk::JwkSet,
         secret::SecretDigest,
@@ -21,7 +24,10 @@ use crate::{
 const INTROSPECT: &str = "token:introspect";
 
 /// Most spent budgets that are restored.
-const BUDGETS: u32 = 512;
+const BUDGETS: u32 = 500;
+
+/// Kinds of unknown client ids in the audit log.
+const KINDS: u8 = 32;
 
 /// Who has proved to be somebody.
 enum Identity {
@@ -34,7 +40,7 @@ enum Identity {
 impl<Store: RegistryStore> Registry<Store> {
     /// The keys of a client, unless whoever asks has to wait.
     pub(super) fn keys(&self, now: UnixSeconds, attempt: &Attempt) -> Result<RegistryReply, PortError> {
-        if let Some(refused) = self.must_wait(now, attempt)? {
+        if let Some(refused) = self.must_wait(now, attempt, false)? {
             return Ok(refused);
         }
         let client = self.clients.find(&attempt.client_id)?;
@@ -49,7 +55,7 @@ impl<Store: RegistryStore> Registry<Store> {
         proof: &Proof,
         errand: Errand,
     ) -> Result<RegistryReply, PortError> {
-        if let Some(refused) = self.must_wait(now, attempt)? {
+        if let Some(refused) = self.must_wait(now, attempt, matches!(proof, Proof::Root(_)))? {
             return Ok(refused);
         }
         let Some(identity) = self.identify(now, attempt, proof)? else {
@@ -64,21 +70,40 @@ impl<Store: RegistryStore> Registry<Store> {
     }
 
     /// Who has spent a budget is not even looked at.
-    fn must_wait(&self, now: UnixSeconds, attempt: &Attempt) -> Result<Option<RegistryReply>, PortError> {
+    fn must_wait(
+        &self,
+        now: UnixSeconds,
+        attempt: &Attempt,
+        is_root: bool,
+    ) -> Result<Option<RegistryReply>, PortError> {
         let Some(wait) = self.wait(now, attempt)? else { return Ok(None) };
-        let known = self.clients.find(&attempt.client_id)?.map(|client| client.client_id.clone());
-        self.denied(now, known.as_deref(), DenialReason::TooManyFailures, &attempt.origin)?;
+        self.refused(now, attempt, is_root, DenialReason::TooManyFailures)?;
         Ok(Some(RegistryReply::TooManyFailures(wait)))
     }
 
     /// How long this attempt has to wait.
     fn wait(&self, now: UnixSeconds, attempt: &Attempt) -> Result<Option<Seconds>, PortError> {
-        let mut budgets = self.budgets.borrow_mut();
+        let (store, mut budgets) = (self.clients.store(), self.budgets.borrow_mut());
         let budgets = match &mut *budgets {
             Some(budgets) => budgets,
-            none => none.insert(FailureBudgets::restore(self.clients.store().marks(Mark::SpentBudget, BUDGETS)?)),
+            none => {
+                let spent = store.marks(Mark::SpentBudget, BUDGETS + 1)?;
+                let more = u32::try_from(spent.len()).is_ok_and(|count| count > BUDGETS);
+                none.insert(FailureBudgets::restore(spent, more))
+            }
         };
-        Ok(budgets.wait(&attempt.client_id, attempt.network.as_deref(), now))
+        if budgets.is_untouched() {
+            return Ok(None);
+        }
+        let charged = Charged::new(&attempt.client_id, attempt.network.as_deref());
+        if budgets.forgets() {
+            for name in charged.names() {
+                if let Some(until) = store.marked_until(Mark::SpentBudget, name)? {
+                    budgets.remember_spent(name.to_owned(), until);
+                }
+            }
+        }
+        Ok(budgets.wait(&charged, now))
     }
 
     /// Whose credentials these are; none, if they are wrong. An unknown client costs the same comparisons (checklist M1).
@@ -102,32 +127,61 @@ impl<Store: RegistryStore> Registry<Store> {
     /// Uses an assertion, which works once (checklist J21, J22).
     fn use_up(&self, now: UnixSeconds, client: &Client, used: &AssertionUse) -> Result<bool, PortError> {
         let has_key = |keys: &JwkSet| keys.keys().any(|key| key.thumbprint() == used.thumbprint);
-        if !client.jwks.as_ref().is_some_and(has_key) {
+        // This clock decides, not that of the isolate that judged it: from then on nothing is remembered of it.
+        if now >= used.marker_until || !client.jwks.as_ref().is_some_and(has_key) {
             return Ok(false);
         }
         self.clients.store().mark(Mark::UsedAssertion, &used.replay_key, used.marker_until, now)
     }
 
-    /// Counts wrong credentials and writes them down: under the client's name if there is such a client.
+    /// Counts wrong credentials and writes them down.
     fn failed(&self, now: UnixSeconds, attempt: &Attempt, is_root: bool) -> Result<(), PortError> {
-        let network = attempt.network.as_deref();
+        let charged = Charged::new(&attempt.client_id, attempt.network.as_deref());
         let spent = match &mut *self.budgets.borrow_mut() {
-            Some(budgets) => budgets.fail(&attempt.client_id, network, now),
+            Some(budgets) => budgets.fail(&charged, now),
             None => Vec::new(),
         };
         for (budget, until) in spent {
             self.clients.store().mark(Mark::SpentBudget, &budget, until, now)?;
         }
-        let is_known = is_root || self.clients.find(&attempt.client_id)?.is_some();
-        let actor = is_known.then_some(attempt.client_id.as_str());
-        self.denied(now, actor, DenialReason::AuthenticationFailed, &attempt.origin)
+        self.refused(now, attempt, is_root, DenialReason::AuthenticationFailed)
+    }
+
+    /// Writes a refusal down, under the client's name if there is such a client. Made-up ids share a few kinds, so that they
+    /// fill no log; nobody can foresee which ids share one, so that the first attempt with an id costs a write whether
+    /// there is such a client or not (checklist M1).
+    fn refused(
+        &self,
+        now: UnixSeconds,
+        attempt: &Attempt,
+        is_root: bool,
+        reason: DenialReason,
+    ) -> Result<(), PortError> {
+        let client_id = attempt.client_id.as_str();
+        let is_known = is_root || self.clients.find(client_id)?.is_some();
+        let kind =
+            if is_known { format!("{reason:?} {client_id}") } else { format!("{reason:?} #{}", self.sort(client_id)?) };
+        let actor = is_known.then_some(client_id);
+        let entry = AuditEntry::new(now, AuditAction::Denied, actor, &attempt.origin);
+        self.tally(kind, AuditEntry { reason: Some(reason), ..entry })
+    }
+
+    /// Which of [`KINDS`] an unknown id belongs to.
+    fn sort(&self, client_id: &str) -> Result<u8, PortError> {
+        let mut salt = self.salt.borrow_mut();
+        let salt = match &mut *salt {
+            Some(salt) => salt,
+            none => none.insert(random()?),
+        };
+        let digest = Sha256::new().chain_update(salt).chain_update(client_id).finalize();
+        Ok(digest.first().map_or(0, |byte| byte % KINDS))
     }
 
     /// What a token for this client may say; the use of the root client is written down.
     fn grantee(&self, now: UnixSeconds, attempt: &Attempt, identity: &Identity) -> Result<RegistryReply, PortError> {
         match identity {
             Identity::Root => {
-                let entry = AuditEntry::new(now, AuditAction::RootToken, &attempt.client_id, &attempt.origin);
+                let entry = AuditEntry::new(now, AuditAction::RootToken, Some(&attempt.client_id), &attempt.origin);
                 self.clients.store().append(&entry)?;
                 Ok(RegistryReply::Done)
             }
@@ -159,15 +213,24 @@ impl<Store: RegistryStore> Registry<Store> {
         token: Option<(Caller, UnixSeconds)>,
     ) -> Result<RegistryReply, PortError> {
         let Some((token, expires_at)) = token else { return Ok(RegistryReply::Done) };
-        if token.client_id != attempt.client_id {
+        let client_id = attempt.client_id.as_str();
+        let entry = |action| AuditEntry {
+            target: Some(token.client_id.clone()),
+            ..AuditEntry::new(now, action, Some(client_id), &attempt.origin)
+        };
+        if token.client_id != client_id {
+            let reason = Some(DenialReason::AnothersToken);
+            self.tally(format!("another's {client_id}"), AuditEntry { reason, ..entry(AuditAction::Denied) })?;
             return Ok(RegistryReply::NotYours);
         }
-        let entry = AuditEntry::new(now, AuditAction::RevokeToken, &attempt.client_id, &attempt.origin);
-        let entry = AuditEntry { target: Some(token.client_id), ..entry };
         let store = self.clients.store();
+        // For an isolate whose clock is behind, the token lives on for a while.
+        let until = expires_at.plus(CLOCK_SKEW);
         store.atomically(&mut || {
-            let is_new = store.mark(Mark::RevokedToken, &token.jti, expires_at, now)?;
-            if is_new { store.append(&entry).map(drop) } else { Ok(()) }
+            let is_new = store.mark(Mark::RevokedToken, &token.jti, until, now)?;
+            // A client that revokes every token that it gets fills no log.
+            let kind = || format!("revoke {client_id}");
+            if is_new { self.tally(kind(), entry(AuditAction::RevokeToken)) } else { Ok(()) }
         })?;
         self.any_revoked.replace(Some(true));
         Ok(RegistryReply::Done)

@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// An Ed25519 key set and its thumbprint.
+fn keys() -> (JwkSet, String) {
+    let keys = serde_json::json!({"keys": [{"kty": "OKP", "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
+    let jwks: JwkSet = serde_json::from_value(keys).unwrap();
+    let thumbprint = jwks.keys().next().unwrap().thumbprint();
+    (jwks, thumbprint)
+}
+
 /// C15: a client gives up its own token, not another's; what is none of ours is as good as revoked.
 #[test]
 fn a_token_is_revoked_by_its_own_client_only() {
@@ -52,10 +61,7 @@ fn a_token_is_known_to_its_client_and_to_introspectors() {
 #[test]
 fn an_assertion_works_once() {
     let (registry, store) = registry();
-    let keys = serde_json::json!({"keys": [{"kty": "OKP", "crv": "Ed25519",
-        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
-    let jwks: JwkSet = serde_json::from_value(keys).unwrap();
-    let thumbprint = jwks.keys().next().unwrap().thumbprint();
+    let (jwks, thumbprint) = keys();
     registry.clients.insert(&Client { jwks: Some(jwks), ..client("signer", "a") }).unwrap();
     let use_at = |now: UnixSeconds, thumbprint: &str, replay_key: &str| {
         let (thumbprint, replay_key) = (thumbprint.to_owned(), replay_key.to_owned());
@@ -73,4 +79,34 @@ fn an_assertion_works_once() {
     assert_eq!(prune(NOW.plus(Seconds(59))), RegistryReply::Pruned(0));
     assert_eq!(prune(NOW.plus(Seconds(60))), RegistryReply::Pruned(2));
     assert_eq!(store.rows().2, 0);
+}
+
+/// J22, J23: an assertion that arrives at the object when its mark would be over works no second time.
+#[test]
+fn an_assertion_is_over_with_its_mark() {
+    let (registry, _) = registry();
+    let (jwks, thumbprint) = keys();
+    registry.clients.insert(&Client { jwks: Some(jwks), ..client("signer", "a") }).unwrap();
+    let use_at = |now: UnixSeconds| {
+        let used = AssertionUse { thumbprint: thumbprint.clone(), replay_key: "one".to_owned(), marker_until: NOW };
+        let request =
+            RegistryRequest::Authenticate(attempt("signer", "n"), Proof::Assertion(Some(used)), Errand::Token);
+        matches!(registry.execute(now, request).unwrap(), RegistryReply::Authenticated(_))
+    };
+    assert!(use_at(NOW.minus(Seconds(60))));
+    let replays = (0..3).filter(|_| use_at(NOW)).count();
+    assert_eq!(replays, 0);
+}
+
+/// A revoked token stays dead for an isolate whose clock is a second behind the object's.
+#[test]
+fn a_revoked_token_stays_dead_for_a_slow_clock() {
+    let (registry, _) = registry();
+    let token = || caller("strong", "a");
+    let errand = Errand::Revoke(Some((token(), NOW.plus(Seconds(10)))));
+    let proof = Proof::Secret(SecretDigest::of("strong"));
+    registry.execute(NOW, RegistryRequest::Authenticate(attempt("strong", "n"), proof, errand)).unwrap();
+    registry.execute(NOW.plus(Seconds(10)), RegistryRequest::Prune(UnixSeconds(0))).unwrap();
+    // The guard of another isolate still says: not expired.
+    assert_eq!(act_as(&registry, token(), "a", Action::Admit), RegistryReply::TokenUnusable);
 }
