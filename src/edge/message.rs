@@ -1,9 +1,19 @@
 //! Between the runtime's messages and the `http` crate's.
+//!
+//! Every request passes here, and each call into the runtime costs more than the Rust around it. So the runtime's own
+//! types are used as they are: `worker::Request` and `worker::Response` would read or copy all that a message has.
+
+use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
-use http::HeaderValue;
-use js_sys::Reflect;
-use worker::{ByteStream, Error, Headers, Method, Request, Response, Result, wasm_bindgen::JsValue};
+use http::{HeaderValue, Method};
+use serde::Serialize;
+use worker::{
+    ByteStream, Error, Headers, Result,
+    js_sys::{JSON, JsString, Reflect, Uint8Array},
+    wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen},
+    wasm_bindgen_futures::JsFuture,
+};
 
 use crate::{
     api::{Body, route::body_limit},
@@ -13,56 +23,100 @@ use crate::{
 /// The request headers that the API reads; copying all of them costs more than the rest of a small request.
 const READ_HEADERS: [&str; 5] = ["authorization", "content-type", "if-match", "origin", "x-request-id"];
 
+#[wasm_bindgen]
+extern "C" {
+    /// `Headers`, read by names that JavaScript has already.
+    pub(super) type HeaderView;
+
+    /// A header's value.
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn get(this: &HeaderView, name: &JsString) -> std::result::Result<Option<String>, JsValue>;
+}
+
+thread_local! {
+    /// [`READ_HEADERS`] as JavaScript has them.
+    static READ_NAMES: [JsString; 5] = READ_HEADERS.map(JsString::from);
+    /// The name of the header that announces a body.
+    static CONTENT_LENGTH: JsString = JsString::from("content-length");
+    /// The name of the header that tells the sender's address where the platform does not.
+    static CONNECTING_IP: JsString = JsString::from("cf-connecting-ip");
+}
+
 /// Reads a request with its full URI, scheme included, its body up to the limit of its route.
-pub(super) async fn read(mut request: Request) -> Result<http::Request<Body>> {
-    let url = request.url()?;
-    // `Request::method` takes every method that it does not know for GET.
-    let method = http::Method::from_bytes(request.inner().method().as_bytes()).map_err(into_error)?;
+pub(super) async fn read(request: web_sys::Request) -> Result<http::Request<Body>> {
+    let url = worker::Url::parse(&request.url())?;
+    let method = Method::from_bytes(request.method().as_bytes()).map_err(into_error)?;
     let limit = body_limit(&method, url.path());
+    let headers: HeaderView = request.headers().unchecked_into();
+    let has_body = !matches!(method, Method::GET | Method::HEAD);
     let mut builder = http::Request::builder().method(method).uri(url.as_str());
-    for name in READ_HEADERS {
-        if let Some(value) = request.headers().get(name)? {
-            builder = builder.header(name, HeaderValue::from_bytes(&latin1(&value)).map_err(into_error)?);
+    for (name, js_name) in READ_HEADERS.iter().zip(READ_NAMES.with(Clone::clone)) {
+        if let Some(value) = headers.get(&js_name)? {
+            builder = builder.header(*name, HeaderValue::from_bytes(&latin1(value)).map_err(into_error)?);
         }
     }
-    if let Some(address) = address(&request)? {
+    if let Some(address) = address(&request, &headers)? {
         builder = builder.extension(address);
     }
-    let body = match request.method() {
-        Method::Get | Method::Head => Body::Complete(Vec::new()),
-        _ => body(&mut request, limit).await?,
-    };
+    let body = if has_body { body(request, &headers, limit).await? } else { Body::Complete(Vec::new()) };
     builder.body(body).map_err(into_error)
 }
 
-/// Writes an answer.
-pub(super) fn write(response: http::Response<Vec<u8>>) -> Result<Response> {
-    let headers = Headers::new();
-    for (name, value) in response.headers() {
-        headers.append(name.as_str(), value.to_str().map_err(into_error)?)?;
+/// What the platform's `Response` takes beside a body.
+#[derive(Serialize)]
+struct Init<'a> {
+    /// The status.
+    status: u16,
+    /// A record, not a list of pairs, which the platform reads by JavaScript's iterators: several times as dear.
+    headers: BTreeMap<&'a str, &'a str>,
+}
+
+/// Writes an answer. Status and headers cross in one piece.
+pub(super) fn write(response: http::Response<Vec<u8>>) -> Result<web_sys::Response> {
+    let (parts, body) = response.into_parts();
+    let mut init = Init { status: parts.status.as_u16(), headers: BTreeMap::new() };
+    let mut repeated = Vec::new();
+    for (name, value) in &parts.headers {
+        let (name, value) = (name.as_str(), value.to_str().map_err(into_error)?);
+        if let Some(former) = init.headers.insert(name, value) {
+            repeated.push((name, former));
+        }
     }
-    let status = response.status().as_u16();
-    let body = response.into_body();
-    let answer = if body.is_empty() { Response::empty()? } else { Response::from_bytes(body)? };
-    Ok(answer.with_status(status).with_headers(headers))
+    let init = JSON::parse(&serde_json::to_string(&init)?)?;
+    let init = init.unchecked_ref();
+    let answer = match std::str::from_utf8(&body) {
+        Ok("") => web_sys::Response::new_with_opt_str_and_init(None, init),
+        Ok(text) => web_sys::Response::new_with_opt_str_and_init(Some(text), init),
+        Err(_) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&Uint8Array::from(&*body)), init),
+    }?;
+    for (name, value) in repeated {
+        answer.headers().append(name, value)?;
+    }
+    Ok(answer)
 }
 
 /// The address of the request's sender.
-fn address(request: &Request) -> Result<Option<ClientAddress>> {
+fn address(request: &web_sys::Request, headers: &HeaderView) -> Result<Option<ClientAddress>> {
     // By reflection: `worker::Cf` knows no `clientIp`.
-    let platform = Reflect::get(request.inner(), &"cf".into()).and_then(|cf| Reflect::get(&cf, &"clientIp".into()));
+    let platform = Reflect::get(request, &"cf".into()).and_then(|cf| Reflect::get(&cf, &"clientIp".into()));
     let platform = platform.ok().and_then(|address| address.as_string());
-    Ok(ClientAddress::decide(platform.as_deref(), request.headers().get("cf-connecting-ip")?.as_deref()))
+    let header = CONNECTING_IP.with(|name| headers.get(name))?;
+    Ok(ClientAddress::decide(platform.as_deref(), header.as_deref()))
 }
 
 /// The request's body.
-async fn body(request: &mut Request, limit: usize) -> Result<Body> {
-    let declared = request.headers().get("content-length")?.and_then(|length| length.parse::<usize>().ok());
+async fn body(request: web_sys::Request, headers: &HeaderView, limit: usize) -> Result<Body> {
+    let declared = CONTENT_LENGTH.with(|name| headers.get(name))?.and_then(|length| length.parse::<usize>().ok());
     match declared {
         Some(0) => Ok(Body::Complete(Vec::new())),
         Some(length) if length > limit => Ok(Body::TooLarge),
+        // Reading a stream piece by piece costs three times as much.
+        Some(_) => {
+            let bytes = Uint8Array::new(&JsFuture::from(request.array_buffer()?).await?).to_vec();
+            Ok(if bytes.len() > limit { Body::TooLarge } else { Body::Complete(bytes) })
+        }
         // A request without a body has no stream.
-        _ => match request.stream() {
+        None => match worker::Request::from(request).stream() {
             Ok(stream) => Ok(bounded(stream, limit).await?.map_or(Body::TooLarge, Body::Complete)),
             Err(_) => Ok(Body::Complete(Vec::new())),
         },
@@ -83,13 +137,16 @@ pub(super) async fn bounded(mut stream: ByteStream, limit: usize) -> Result<Opti
 }
 
 /// A header value as JavaScript gives it: each character is one byte (Fetch standard, "isomorphic decode").
-pub(super) fn latin1(text: &str) -> Vec<u8> {
+fn latin1(text: String) -> Vec<u8> {
+    if text.is_ascii() {
+        return text.into_bytes();
+    }
     text.chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?')).collect()
 }
 
 /// An outgoing request, redirects not followed. Made by the platform's own constructor: `worker::RequestInit` would bring
 /// every Cloudflare option into the module.
-pub(super) fn outgoing(url: &str, method: &str, headers: &Headers, body: Option<&str>) -> Result<Request> {
+pub(super) fn outgoing(url: &str, method: &str, headers: &Headers, body: Option<&str>) -> Result<worker::Request> {
     let init = web_sys::RequestInit::new();
     init.set_method(method);
     init.set_headers(&headers.0);

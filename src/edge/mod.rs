@@ -15,16 +15,14 @@ mod settings;
 mod signatures;
 mod sql;
 
-use worker::{
-    Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, console_error, console_log, event,
-};
+use worker::{Context, Env, Result, ScheduleContext, ScheduledEvent, console_error, console_log, event};
 
 use self::{ports::EdgePorts, settings::deployment};
 use crate::api;
 
 /// Every HTTP request.
 #[event(fetch)]
-async fn main(request: Request, env: Env, _context: Context) -> Result<Response> {
+async fn main(request: web_sys::Request, env: Env, _context: Context) -> Result<web_sys::Response> {
     let deployment = deployment(&env);
     let handled = match message::read(request).await {
         Ok(request) => api::handle(&deployment, &EdgePorts::new(env), &request).await,
