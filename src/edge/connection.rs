@@ -3,7 +3,11 @@
 use std::{cell::RefCell, rc::Rc};
 
 use futures_util::future::LocalBoxFuture;
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
+use worker::{
+    Env, Result, SqlStorage, State,
+    wasm_bindgen::{JsValue, prelude::wasm_bindgen},
+    worker_sys::DurableObjectState,
+};
 
 use super::{
     fetch, hop, ports,
@@ -25,7 +29,7 @@ use crate::{
 };
 
 /// The single writer of one connection.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct Connection {
     /// The runtime's side of the object.
     state: Rc<State>,
@@ -35,18 +39,20 @@ pub struct Connection {
     actor: RefCell<Option<Rc<Actor<ObjectPorts>>>>,
 }
 
-impl DurableObject for Connection {
-    fn new(state: State, env: Env) -> Self {
-        Self { state: Rc::new(state), env, actor: RefCell::default() }
+#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures)]
+impl Connection {
+    /// The object, when the platform starts it.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        Self { state: Rc::new(State::from(state)), env, actor: RefCell::default() }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        let Addressed { key, command } = hop::read(request).await?;
-        let reply: std::result::Result<Reply, PortError> = match self.actor(key) {
-            Ok(actor) => actor.execute(command).await,
-            Err(error) => Err(error),
+    /// One command.
+    pub async fn fetch(&self, request: web_sys::Request) -> std::result::Result<JsValue, JsValue> {
+        let execute = async |Addressed { key, command }| -> std::result::Result<Reply, PortError> {
+            self.actor(key)?.execute(command).await
         };
-        hop::write(&reply)
+        hop::answer_later(request, execute).await
     }
 }
 

@@ -1,6 +1,12 @@
 //! The directory object: one row per connection, indexed by when it is due.
 
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object};
+use std::rc::Rc;
+
+use worker::{
+    Env, Result, SqlStorage, SqlStorageValue, State,
+    wasm_bindgen::{JsValue, prelude::wasm_bindgen},
+    worker_sys::DurableObjectState,
+};
 
 use super::{
     hop,
@@ -27,32 +33,48 @@ const TABLE: &str = "
 ";
 
 /// The single writer of the directory.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct Directory {
-    /// Its storage.
+    /// Its rows.
+    rows: Rc<Rows>,
+}
+
+#[wasm_bindgen]
+impl Directory {
+    /// The object, when the platform starts it.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, _env: Env) -> Self {
+        let sql = State::from(state).storage().sql();
+        // A failure shows up again, with its cause, in the first statement that misses the table.
+        let _ = sql.exec(TABLE, None);
+        Self { rows: Rc::new(Rows { sql }) }
+    }
+
+    /// One request, answered without waiting for anything.
+    pub fn fetch(&self, request: web_sys::Request) -> std::result::Result<JsValue, JsValue> {
+        let rows = Rc::clone(&self.rows);
+        hop::answer(request, move |request| rows.execute(request))
+    }
+}
+
+/// The rows of the directory.
+struct Rows {
+    /// The object's database.
     sql: SqlStorage,
 }
 
-impl DurableObject for Directory {
-    fn new(state: State, _env: Env) -> Self {
-        let sql = state.storage().sql();
-        // A failure shows up again, with its cause, in the first statement that misses the table.
-        let _ = sql.exec(TABLE, None);
-        Self { sql }
-    }
-
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        let reply = match hop::read(request).await? {
+impl Rows {
+    /// Answers one request.
+    fn execute(&self, request: DirectoryRequest) -> std::result::Result<DirectoryReply, PortError> {
+        let reply = match request {
             DirectoryRequest::Put(row) => self.put(&row).map(|()| DirectoryReply::Done),
             DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Removed),
             DirectoryRequest::Page(query) => self.page(query).map(DirectoryReply::Page),
             DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
         };
-        hop::write(&reply.map_err(|error| PortError(format!("directory storage: {error}"))))
+        reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }
-}
 
-impl Directory {
     /// Stores a row: one row of the table, and one of the index when `due` changes.
     fn put(&self, row: &directory::Row) -> Result<()> {
         let statement = "INSERT INTO connection (key, name, view, due) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE

@@ -3,13 +3,18 @@
 //! Small messages travel in one header, large ones in the body: reading a stub's body costs about 45 % of the hop. The
 //! header's name contains `secret` so that the platform's own request traces redact its value.
 
-use std::{pin::pin, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use serde::{Serialize, de::DeserializeOwned};
-use worker::{Delay, Env, Headers, Request, Response, Result};
+use worker::{
+    Delay, Env, Error, Result,
+    js_sys::{JsString, Object, Promise, Reflect},
+    wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen},
+    wasm_bindgen_futures::{JsFuture, future_to_promise},
+};
 
-use super::message::{bounded, into_error, outgoing};
+use super::message::{HeaderView, bounded, into_error};
 use crate::ports::PortError;
 
 /// The header of a small message.
@@ -23,6 +28,37 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// How long an object may take; longer than the deadline of a provider's answer (10 s) and a retry of the platform.
 const DEADLINE: Duration = Duration::from_secs(25);
+
+#[wasm_bindgen]
+extern "C" {
+    /// A binding to the objects of one class.
+    type Namespace;
+    /// The way to one of them.
+    type Stub;
+
+    /// The object of a name.
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    fn get_by_name(this: &Namespace, name: &str) -> std::result::Result<Stub, JsValue>;
+
+    /// Sends it a request.
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &Stub, url: &JsString, init: &Object) -> std::result::Result<Promise, JsValue>;
+}
+
+/// Texts of every hop as JavaScript has them.
+struct Words {
+    /// [`MESSAGE`].
+    message: JsString,
+    /// Where requests to objects go; they do not look at it.
+    url: JsString,
+    /// `headers`.
+    headers: JsString,
+}
+
+thread_local! {
+    /// Made once.
+    static WORDS: Words = Words { message: MESSAGE.into(), url: "http://object/".into(), headers: "headers".into() };
+}
 
 /// Sends a message to the object of this name and waits for its reply.
 pub(super) async fn ask<Message: Serialize, Reply: DeserializeOwned>(
@@ -45,41 +81,81 @@ async fn exchange<Message: Serialize, Reply: DeserializeOwned>(
     name: &str,
     message: &Message,
 ) -> Result<Reply> {
-    let text = serde_json::to_string(message)?;
-    let headers = Headers::new();
-    let (method, body) = if fits_header(&text) {
-        headers.set(MESSAGE, &text)?;
-        ("GET", None)
-    } else {
-        ("POST", Some(text.as_str()))
-    };
-    let request = outgoing("http://object/", method, &headers, body)?;
-    let mut response = env.durable_object(binding)?.get_by_name(name)?.fetch_with_request(request).await?;
-    let reply = match response.headers().get(MESSAGE)? {
-        Some(text) => text,
-        None => text_of(bounded(response.stream()?, BODY_LIMIT).await?)?,
-    };
-    Ok(serde_json::from_slice(reply.as_bytes())?)
+    let init = init(&serde_json::to_string(message)?)?;
+    let namespace: Namespace = Reflect::get(env, &binding.into())?.unchecked_into();
+    let sent = WORDS.with(|words| namespace.get_by_name(name)?.fetch(&words.url, &init))?;
+    let response: web_sys::Response = JsFuture::from(sent).await?.unchecked_into();
+    match in_header(response.headers())? {
+        Some(text) => parse(&text),
+        None => parse(&text_of(bounded(worker::Response::from(response).stream()?, BODY_LIMIT).await?)?),
+    }
 }
 
-/// Reads the message of a request, inside the object.
-pub(super) async fn read<Message: DeserializeOwned>(mut request: Request) -> Result<Message> {
-    let text = match request.headers().get(MESSAGE)? {
-        Some(text) => text,
-        None => text_of(bounded(request.stream()?, BODY_LIMIT).await?)?,
+/// What makes a request carry a message.
+fn init(text: &str) -> Result<Object> {
+    let init = Object::new();
+    if fits_header(text) {
+        WORDS.with(|words| {
+            let headers = Object::new();
+            Reflect::set(&headers, &words.message, &text.into())?;
+            Reflect::set(&init, &words.headers, &headers)
+        })?;
+    } else {
+        Reflect::set(&init, &"method".into(), &"POST".into())?;
+        Reflect::set(&init, &"body".into(), &text.into())?;
+    }
+    Ok(init)
+}
+
+/// Reads the message of a request, inside the object, and writes the reply. Nothing is waited for where the message
+/// travels in the header and the handler does not wait either: then a fault of ours reaches the caller at once.
+pub(super) fn answer<Message: DeserializeOwned + 'static, Reply: Serialize>(
+    request: web_sys::Request,
+    handler: impl FnOnce(Message) -> Reply + 'static,
+) -> std::result::Result<JsValue, JsValue> {
+    match in_header(request.headers())? {
+        Some(text) => Ok(write(&handler(parse(&text)?))?.into()),
+        None => Ok(future_to_promise(async move { Ok(write(&handler(body_of(request).await?))?.into()) }).into()),
+    }
+}
+
+/// As [`answer`], for handlers that wait.
+pub(super) async fn answer_later<Message: DeserializeOwned, Reply: Serialize, Later: Future<Output = Reply>>(
+    request: web_sys::Request,
+    handler: impl FnOnce(Message) -> Later,
+) -> std::result::Result<JsValue, JsValue> {
+    let message = match in_header(request.headers())? {
+        Some(text) => parse(&text)?,
+        None => body_of(request).await?,
     };
+    Ok(write(&handler(message).await)?.into())
+}
+
+/// The message of a request's body.
+async fn body_of<Message: DeserializeOwned>(request: web_sys::Request) -> Result<Message> {
+    parse(&text_of(bounded(worker::Request::from(request).stream()?, BODY_LIMIT).await?)?)
+}
+
+/// The message of a text.
+fn parse<Message: DeserializeOwned>(text: &str) -> Result<Message> {
     Ok(serde_json::from_slice(text.as_bytes())?)
 }
 
 /// Writes a reply, inside the object.
-pub(super) fn write<Reply: Serialize>(reply: &Reply) -> Result<Response> {
+fn write<Reply: Serialize>(reply: &Reply) -> Result<web_sys::Response> {
     let text = serde_json::to_string(reply)?;
-    if !fits_header(&text) {
-        return Response::from_bytes(text.into_bytes());
-    }
-    let headers = Headers::new();
-    headers.set(MESSAGE, &text)?;
-    Ok(Response::empty()?.with_headers(headers))
+    let response = if fits_header(&text) {
+        web_sys::Response::new_with_opt_str_and_init(None, init(&text)?.unchecked_ref())
+    } else {
+        web_sys::Response::new_with_opt_str(Some(&text))
+    };
+    response.map_err(Error::from)
+}
+
+/// The message in the header, if it is there.
+fn in_header(headers: web_sys::Headers) -> Result<Option<String>> {
+    let headers: HeaderView = headers.unchecked_into();
+    Ok(WORDS.with(|words| headers.get(&words.message))?)
 }
 
 /// Header values are bytes; JSON beyond ASCII goes into the body.

@@ -1,6 +1,12 @@
 //! The registry object: clients, audit rows and marks in SQLite.
 
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object};
+use std::rc::Rc;
+
+use worker::{
+    Env, Result, SqlStorage, SqlStorageValue, State,
+    wasm_bindgen::{JsValue, prelude::wasm_bindgen},
+    worker_sys::DurableObjectState,
+};
 
 use super::{
     hop,
@@ -35,23 +41,28 @@ const TABLES: &str = "
 const PRUNE_LIMIT: i64 = 1000;
 
 /// The single writer of all clients.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct Registry {
     /// Decides.
-    registry: registry::Registry<SqlRegistry>,
+    registry: Rc<registry::Registry<SqlRegistry>>,
 }
 
-impl DurableObject for Registry {
-    fn new(state: State, _env: Env) -> Self {
+#[wasm_bindgen]
+impl Registry {
+    /// The object, when the platform starts it.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, _env: Env) -> Self {
+        let state = State::from(state);
         let sql = state.storage().sql();
         // A failure shows up again, with its cause, in the first statement that misses the table.
         let _ = sql.exec(TABLES, None);
-        Self { registry: registry::Registry::new(SqlRegistry { sql, state }) }
+        Self { registry: Rc::new(registry::Registry::new(SqlRegistry { sql, state })) }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        let request: RegistryRequest = hop::read(request).await?;
-        hop::write(&self.registry.execute(now(), request))
+    /// One request, answered without waiting for anything.
+    pub fn fetch(&self, request: web_sys::Request) -> std::result::Result<JsValue, JsValue> {
+        let registry = Rc::clone(&self.registry);
+        hop::answer(request, move |request: RegistryRequest| registry.execute(now(), request))
     }
 }
 
