@@ -46,7 +46,8 @@ impl Clients for EdgePorts {
 impl ConnectionActors for EdgePorts {
     async fn command(&self, key: &ConnectionKey, command: Command) -> Result<Reply, PortError> {
         let addressed = Addressed { key: key.clone(), command };
-        hop::ask::<_, Result<Reply, PortError>>(&self.env, "CONNECTION", connection_name(key), &addressed).await?
+        hop::ask_in_time::<_, Result<Reply, PortError>>(&self.env, "CONNECTION", connection_name(key), &addressed)
+            .await?
     }
 }
 
