@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Uri};
 use serde::Serialize;
 use worker::{
     ByteStream, Error, Headers, Result,
@@ -44,12 +44,12 @@ thread_local! {
 
 /// Reads a request with its full URI, scheme included, its body up to the limit of its route.
 pub(super) async fn read(request: web_sys::Request) -> Result<http::Request<Body>> {
-    let url = worker::Url::parse(&request.url())?;
+    let target = target(&request.url())?;
     let method = Method::from_bytes(request.method().as_bytes()).map_err(into_error)?;
-    let limit = body_limit(&method, url.path());
+    let limit = body_limit(&method, target.path());
     let headers: HeaderView = request.headers().unchecked_into();
     let has_body = !matches!(method, Method::GET | Method::HEAD);
-    let mut builder = http::Request::builder().method(method).uri(url.as_str());
+    let mut builder = http::Request::builder().method(method).uri(target);
     for (name, js_name) in READ_HEADERS.iter().zip(READ_NAMES.with(Clone::clone)) {
         if let Some(value) = headers.get(&js_name)? {
             builder = builder.header(*name, HeaderValue::from_bytes(&latin1(value)).map_err(into_error)?);
@@ -60,6 +60,16 @@ pub(super) async fn read(request: web_sys::Request) -> Result<http::Request<Body
     }
     let body = if has_body { body(request, &headers, limit).await? } else { Body::Complete(Vec::new()) };
     builder.body(body).map_err(into_error)
+}
+
+/// The URI of a request. Few addresses need the URL standard: where a path may have dot segments in one of their
+/// spellings, or the `http` crate wants something escaped.
+fn target(address: &str) -> Result<Uri> {
+    let plain = !address.contains(['%', '\\']) && !address.contains("/.");
+    match address.parse() {
+        Ok(uri) if plain => Ok(uri),
+        _ => worker::Url::parse(address)?.as_str().parse().map_err(into_error),
+    }
 }
 
 /// What the platform's `Response` takes beside a body.
