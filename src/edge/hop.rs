@@ -71,8 +71,7 @@ pub(super) async fn ask<Message: Serialize, Reply: DeserializeOwned>(
     exchange(env, binding, name, message).await.map_err(|error| PortError(format!("{binding}: {error}")))
 }
 
-/// As [`ask`], but not longer than [`DEADLINE`], for objects that wait for others. Two timer calls and their callback
-/// cost a tenth of a hop.
+/// As [`ask`], but not longer than [`DEADLINE`], for objects that wait for others.
 pub(super) async fn ask_in_time<Message: Serialize, Reply: DeserializeOwned>(
     env: &Env,
     binding: &str,

@@ -120,7 +120,7 @@ async fn body(request: web_sys::Request, headers: &HeaderView, limit: usize) -> 
     match declared {
         Some(0) => Ok(Body::Complete(Vec::new())),
         Some(length) if length > limit => Ok(Body::TooLarge),
-        // Reading a stream piece by piece costs three times as much.
+        // One call and one promise instead of two reads and their reader.
         Some(_) => {
             let bytes = Uint8Array::new(&JsFuture::from(request.array_buffer()?).await?).to_vec();
             Ok(if bytes.len() > limit { Body::TooLarge } else { Body::Complete(bytes) })
