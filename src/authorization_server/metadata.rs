@@ -26,7 +26,7 @@ pub fn token_endpoint(public_url: &PublicUrl) -> String {
 #[must_use]
 pub fn metadata(settings: &Settings) -> Value {
     let url = &settings.public_url;
-    let algorithms = Algorithm::ALL.map(Algorithm::name);
+    let algorithms = Algorithm::ALL.map(Algorithm::names).concat();
     json!({
         "issuer": url.as_str(),
         "token_endpoint": token_endpoint(url),
@@ -72,11 +72,11 @@ mod tests {
             "response_types_supported": [],
             "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": methods,
-            "token_endpoint_auth_signing_alg_values_supported": ["EdDSA", "ES256"],
+            "token_endpoint_auth_signing_alg_values_supported": ["EdDSA", "Ed25519", "ES256"],
             "introspection_endpoint_auth_methods_supported": methods,
-            "introspection_endpoint_auth_signing_alg_values_supported": ["EdDSA", "ES256"],
+            "introspection_endpoint_auth_signing_alg_values_supported": ["EdDSA", "Ed25519", "ES256"],
             "revocation_endpoint_auth_methods_supported": methods,
-            "revocation_endpoint_auth_signing_alg_values_supported": ["EdDSA", "ES256"],
+            "revocation_endpoint_auth_signing_alg_values_supported": ["EdDSA", "Ed25519", "ES256"],
         });
         assert_eq!(document, expected);
     }

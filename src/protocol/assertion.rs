@@ -253,14 +253,17 @@ pub(crate) mod tests {
         let claims = assertion.claims();
         assert_eq!((claims.iss.as_str(), claims.jti.as_str(), claims.exp), ("c", "j", UnixSeconds(20)));
         assert_eq!((claims.iat, claims.nbf), (Some(UnixSeconds(10)), Some(UnixSeconds(10))));
+        assert_eq!(read_with(("EdDSA", "Ed25519"), ("", "")).map(|read| read.algorithm()), Ok(Algorithm::EdDsa));
         let least = read(r#"{"alg":"ES256"}"#, r#"{"iss":"c","sub":"c","aud":"a","exp":1,"jti":""}"#).unwrap();
         assert_eq!((least.algorithm(), least.key_id(), least.claims().iat), (Algorithm::Es256, None, None));
     }
 
-    /// J1, J2, J21: only the two algorithms, in exactly this spelling.
+    /// J1, J2, J21: only the two algorithms, in exactly these spellings.
     #[test]
     fn another_algorithm_is_unreadable() {
-        for alg in ["none", "None", "nOnE", "HS256", "RS256", "PS256", "ES384", "es256", "eddsa", "Ed25519", ""] {
+        for alg in
+            ["none", "None", "nOnE", "HS256", "RS256", "PS256", "ES384", "es256", "eddsa", "ed25519", "Ed448", ""]
+        {
             assert_eq!(read_with(("EdDSA", alg), ("", "")), Err(Unreadable), "{alg}");
         }
         assert_eq!(read(r#"{"typ":"JWT"}"#, CLAIMS), Err(Unreadable));

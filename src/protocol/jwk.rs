@@ -35,7 +35,7 @@ impl Algorithm {
     /// Both.
     pub const ALL: [Self; 2] = [Self::EdDsa, Self::Es256];
 
-    /// `alg`.
+    /// `alg`, as we write it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -44,10 +44,20 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of this exact name.
+    /// `alg`, as others may write it: Ed25519 has a name of its own by now (RFC 9864 §2.2), and libraries that write no
+    /// other.
+    #[must_use]
+    pub const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::EdDsa => &["EdDSA", "Ed25519"],
+            Self::Es256 => &["ES256"],
+        }
+    }
+
+    /// The algorithm of exactly one of its names.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL.into_iter().find(|algorithm| algorithm.names().contains(&name))
     }
 
     /// `kty` of its keys.
@@ -240,8 +250,8 @@ impl Reader<'_> {
         let kid = self.kid(members);
         self.purpose(members);
         let (algorithm, x) = (algorithm?, x?);
-        if self.text(members, "alg").is_some_and(|alg| alg != algorithm.name()) {
-            self.refuse("alg", "alg must be EdDSA for Ed25519 and ES256 for P-256");
+        if self.text(members, "alg").is_some_and(|alg| !algorithm.names().contains(&alg)) {
+            self.refuse("alg", "alg must be EdDSA or Ed25519 for Ed25519, and ES256 for P-256");
         }
         (self.issues.len() == before).then_some(Jwk { algorithm, x, y, kid })
     }
@@ -399,8 +409,14 @@ pub(crate) mod tests {
 
     #[test]
     fn members_that_fit_or_that_nobody_knows_are_accepted() {
-        for member in [r#""alg":"EdDSA""#, r#""use":"sig""#, r#""key_ops":["verify"]"#, r#""ext":true"#, r#""x5t":"y""#]
-        {
+        for member in [
+            r#""alg":"EdDSA""#,
+            r#""alg":"Ed25519""#,
+            r#""use":"sig""#,
+            r#""key_ops":["verify"]"#,
+            r#""ext":true"#,
+            r#""x5t":"y""#,
+        ] {
             assert_eq!(wrong(&with(ED25519, member)), [], "{member}");
         }
         assert_eq!(wrong(&with(P256, r#""alg":"ES256","kid":"my key""#)), []);
@@ -416,7 +432,9 @@ pub(crate) mod tests {
             (changed(ED25519, "Ed25519", "P-256"), "kty"),
             (changed(P256, "P-256", "P-384"), "kty"),
             (with(ED25519, r#""alg":"ES256""#), "alg"),
+            (with(ED25519, r#""alg":"Ed448""#), "alg"),
             (with(P256, r#""alg":"EdDSA""#), "alg"),
+            (with(P256, r#""alg":"Ed25519""#), "alg"),
             (with(P256, r#""alg":"none""#), "alg"),
             (with(P256, r#""use":"enc""#), "use"),
             (with(P256, r#""key_ops":["sign"]"#), "key_ops"),
