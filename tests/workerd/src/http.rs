@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, http};
 use url::form_urlencoded;
+
+use crate::source::Source;
 
 /// How long a request may take, answer included.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -18,12 +21,20 @@ pub struct Request {
     head: http::request::Builder,
     /// The body, if there is one.
     body: Option<Vec<u8>>,
+    /// The address that it comes from, if not the usual one.
+    source: Option<Source>,
 }
 
 impl Request {
     /// A request to an absolute address.
     pub fn new(method: &str, url: &str) -> Self {
-        Self { head: http::Request::builder().method(method).uri(url), body: None }
+        let head = http::Request::builder().method(method).uri(url);
+        Self { head, body: None, source: None }
+    }
+
+    /// Lets it come from `127.0.0.number`, as if from another machine.
+    pub fn from_address(self, number: u8) -> Self {
+        Self { source: Some(Source::new(number)), ..self }
     }
 
     /// Adds a header. Twice the same name sends it twice.
@@ -67,7 +78,7 @@ impl Request {
 
     /// Sends it, where no answer may be the right one: the server is killed meanwhile, or the deadline passes.
     pub fn try_send(self) -> Result<Answer, ureq::Error> {
-        let agent: Agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -77,8 +88,11 @@ impl Request {
             .user_agent("")
             .accept("")
             .accept_encoding("")
-            .build()
-            .into();
+            .build();
+        let agent = match self.source {
+            Some(source) => Agent::with_parts(config, source, DefaultResolver::default()),
+            None => config.into(),
+        };
         // A method that usually has a body says that this one is empty.
         let empty_is_told = matches!(self.head.method_ref().map(http::Method::as_str), Some("POST" | "PUT" | "PATCH"));
         let answer = match self.body.or_else(|| empty_is_told.then(Vec::new)) {

@@ -5,6 +5,7 @@
 //!   started again.
 //! - [`Mock`]: an HTTP server that answers what the test says and remembers what it was asked.
 //! - [`Provider`]: a real OpenID provider in Node, and the browser that logs in there.
+//! - [`counterpart`]: OAuth and JOSE libraries that others wrote, as clients and resource servers.
 //! - [`Clock`]: the wall clock of the processes that were started with it. Time is moved, not slept.
 //! - [`Request`] and [`Answer`]: HTTP as a test likes it.
 //!
@@ -23,6 +24,7 @@
 compile_error!("the integration tests run on Linux only: clock shim, inherited sockets, parent death signal");
 
 mod clock;
+mod counterpart;
 mod http;
 mod mock;
 mod mock_request;
@@ -30,9 +32,11 @@ mod postern;
 mod process;
 mod provider;
 mod setup;
+mod source;
 mod tools;
 
 pub use clock::Clock;
+pub use counterpart::counterpart;
 pub use http::{Answer, DEADLINE, Request};
 pub use mock::{Mock, MockAnswer};
 pub use mock_request::MockRequest;

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{Answer, Request};
@@ -24,6 +25,8 @@ pub struct Postern {
     public: TcpListener,
     /// The cron socket.
     cron: TcpListener,
+    /// The public socket of the twin.
+    twin: TcpListener,
     /// What it printed.
     log: Log,
     /// The process; `None` after `kill`.
@@ -36,10 +39,12 @@ impl Postern {
     /// Starts a Postern with empty state; when this returns it answers.
     #[must_use]
     pub fn start(setup: Setup) -> Self {
+        let [public, cron, twin] = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"));
         let mut postern = Self {
             setup,
-            public: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"),
-            cron: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"),
+            public,
+            cron,
+            twin,
             log: Log::default(),
             process: None,
             state: TempDir::with_prefix("postern-state-").expect("temporary directory"),
@@ -85,6 +90,12 @@ impl Postern {
         if self.setup.is_https() { request.header("X-Forwarded-Proto", "https") } else { request }
     }
 
+    /// A request of any method to a path of the second instance (`Setup::twin`).
+    pub fn twin(&self, method: &str, path: &str) -> Request {
+        assert!(self.setup.has_twin, "no twin was started");
+        Request::new(method, &format!("{}{path}", origin(&self.twin)))
+    }
+
     /// Fires the cron trigger, at the moment that its clock shows, and waits until the sweep is done: status 200 if
     /// its handler ended well, else 500.
     #[must_use]
@@ -126,34 +137,62 @@ impl Postern {
         files
     }
 
+    /// Has the registry object's database run SQL, behind the product's back; answers the rows of the last statement.
+    /// `kill` first: a database has one process at a time.
+    #[must_use]
+    pub fn registry_sql(&self, statements: &str) -> Value {
+        assert!(self.process.is_none(), "the database is in use");
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        let mut command = Command::new(tools::workerd());
+        command.env_clear();
+        let _surgeon = self.serve(command, "surgeon.capnp", &[("http", &socket)]);
+        Request::new("POST", &origin(&socket)).body("text/plain", statements).send().expect_status(200).json()
+    }
+
     /// Starts the process and waits until it listens.
     fn launch(&mut self) {
         for file in ["build/index.js", "build/index_bg.wasm"] {
             tools::made(file);
         }
-        let (ready, control) = io::pipe().expect("pipe");
-        let files = [self.public.as_raw_fd(), self.cron.as_raw_fd(), control.as_raw_fd()];
-        let [public, cron, control_number] = files;
         let mut command = Command::new(tools::workerd());
-        command
-            .args(["serve", "--experimental"])
-            .arg(format!("--socket-fd=http={public}"))
-            .arg(format!("--socket-fd=cron={cron}"))
-            .arg(format!("--control-fd={control_number}"))
-            .arg(format!("--directory-path=state={}", self.state.path().display()));
-        if let Some(address) = self.setup.outbound {
-            command.arg(format!("--external-addr=internet={address}")).arg(tools::made("tests/workerd/mocked.capnp"));
-        } else {
-            command.arg(tools::made("tests/workerd/test.capnp"));
-        }
         self.setup.fill_environment(&mut command, &self.url());
-        self.process = Some(Process::spawn(command, files.to_vec(), &self.log));
+        let mut sockets = vec![("http", &self.public), ("cron", &self.cron)];
+        let config = match (self.setup.outbound, self.setup.has_twin) {
+            (Some(_), twin) => {
+                assert!(!twin, "a twin has the true network");
+                "mocked.capnp"
+            }
+            (None, true) => {
+                sockets.push(("twin", &self.twin));
+                "twins.capnp"
+            }
+            (None, false) => "test.capnp",
+        };
+        self.process = Some(self.serve(command, config, &sockets));
+    }
+
+    /// Starts workerd with a configuration of `tests/workerd` and waits until it listens on all sockets.
+    fn serve(&self, mut command: Command, config: &str, sockets: &[(&str, &TcpListener)]) -> Process {
+        let (ready, control) = io::pipe().expect("pipe");
+        let mut files = vec![control.as_raw_fd()];
+        command.args(["serve", "--experimental", &format!("--control-fd={}", control.as_raw_fd())]);
+        for (name, socket) in sockets {
+            files.push(socket.as_raw_fd());
+            command.arg(format!("--socket-fd={name}={}", socket.as_raw_fd()));
+        }
+        command.arg(format!("--directory-path=state={}", self.state.path().display()));
+        if let ("mocked.capnp", Some(address)) = (config, self.setup.outbound) {
+            command.arg(format!("--external-addr=internet={address}"));
+        }
+        command.arg(tools::made(&format!("tests/workerd/{config}")));
+        let process = Process::spawn(command, files, &self.log);
         drop(control);
         // One line per socket; the pipe's end before that is the end of the process.
-        if BufReader::new(ready).lines().map_while(Result::ok).take(2).count() < 2 {
-            self.kill();
+        if BufReader::new(ready).lines().map_while(Result::ok).take(sockets.len()).count() < sockets.len() {
+            drop(process);
             panic!("workerd did not start:\n{}", self.log());
         }
+        process
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Setup {
     pub(crate) clock: Option<Clock>,
     /// Who receives all outgoing requests, if not the network.
     pub(crate) outbound: Option<SocketAddr>,
+    /// Whether a second instance shares its objects.
+    pub(crate) has_twin: bool,
 }
 
 impl Default for Setup {
@@ -37,7 +39,7 @@ impl Default for Setup {
             ("ALLOW_LOOPBACK_PROVIDERS", "true"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
-        Self { variables: BTreeMap::from(variables), clock: None, outbound: None }
+        Self { variables: BTreeMap::from(variables), clock: None, outbound: None, has_twin: false }
     }
 }
 
@@ -73,6 +75,13 @@ impl Setup {
     #[must_use]
     pub fn outbound(self, mock: &Mock) -> Self {
         Self { outbound: Some(mock.address()), ..self }
+    }
+
+    /// Adds a second instance of the Worker, with a memory of its own, which shares the Durable Objects of the first
+    /// (`Postern::twin`). With the true network only.
+    #[must_use]
+    pub fn twin(self) -> Self {
+        Self { has_twin: true, ..self }
     }
 
     /// Whether clients reach it by https.

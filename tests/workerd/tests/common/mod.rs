@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use url::{Position, Url};
-use workerd_tests::{Answer, Mock, MockAnswer, MockRequest, Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET};
+use workerd_tests::{Answer, Mock, MockAnswer, MockRequest, Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Request};
 
 /// Where tokens are issued.
 pub(crate) const TOKEN: &str = "/api/v1/oauth/token";
@@ -48,8 +48,7 @@ pub(crate) fn at(key: &str, rest: &str) -> String {
 /// A token with all that a client holds.
 #[track_caller]
 pub(crate) fn token(postern: &Postern, id: &str, secret: &str) -> String {
-    let answer = postern.post(TOKEN).basic(id, secret).form(&[("grant_type", "client_credentials")]).send();
-    text(&answer.expect_status(200).json(), "access_token")
+    text(&sign_in(postern, id, secret).send().expect_status(200).json(), "access_token")
 }
 
 /// A token with every scope.
@@ -61,8 +60,24 @@ pub(crate) fn root(postern: &Postern) -> String {
 /// A new client with these scopes.
 #[track_caller]
 pub(crate) fn client(postern: &Postern, root: &str, scopes: &[&str]) -> Client {
-    let answer = postern.post(CLIENT).bearer(root).json(&json!({ "scopes": scopes })).send().expect_status(200).json();
+    client_of(postern, root, &json!({ "scopes": scopes }))
+}
+
+/// A new client with all that a body says.
+#[track_caller]
+pub(crate) fn client_of(postern: &Postern, root: &str, body: &Value) -> Client {
+    let answer = postern.post(CLIENT).bearer(root).json(body).send().expect_status(200).json();
     Client { id: text(&answer, "client_id"), secret: text(&answer, "client_secret") }
+}
+
+/// The path of a client, or below it.
+pub(crate) fn client_at(id: &str, rest: &str) -> String {
+    format!("{CLIENT}/{id}{rest}")
+}
+
+/// A token request that is to be sent: a client by its secret.
+pub(crate) fn sign_in(postern: &Postern, id: &str, secret: &str) -> Request {
+    postern.post(TOKEN).basic(id, secret).form(&[("grant_type", "client_credentials")])
 }
 
 /// The token of a new client that may only read tokens of connections.
@@ -248,6 +263,6 @@ pub(crate) fn sweeps(postern: &Postern) -> Vec<Value> {
 // Each test program uses some of the helpers. This names them all, so that none counts as unused.
 const _: () = {
     let _ = (root, client, reader, connect, authorize, parameter, call_back, read, live, secrets, tokens, authorized);
-    let _ = (assert_kept_secret, sweeps, at, raw, token, CODE_FLOW, CLIENT_CREDENTIALS);
+    let _ = (assert_kept_secret, sweeps, at, raw, token, client_of, client_at, CODE_FLOW, CLIENT_CREDENTIALS);
     let _ = provider::<fn(&MockRequest, usize) -> Option<MockAnswer>>;
 };
