@@ -5,7 +5,7 @@
 //!   started again.
 //! - [`Mock`]: an HTTP server that answers what the test says and remembers what it was asked.
 //! - [`Provider`]: a real OpenID provider in Node, and the browser that logs in there.
-//! - [`counterpart`]: OAuth and JOSE libraries that others wrote, as clients and resource servers.
+//! - [`counterpart()`]: OAuth and JOSE libraries that others wrote, as clients and resource servers.
 //! - [`Clock`]: the wall clock of the processes that were started with it. Time is moved, not slept.
 //! - [`Request`] and [`Answer`]: HTTP as a test likes it.
 //!
