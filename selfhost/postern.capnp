@@ -8,8 +8,8 @@
 #
 # `--experimental` is what workerd wants for `service_binding_extra_handlers` below. Other places than the defaults:
 #
-#   --socket-addr=http=127.0.0.1:9000    the public socket (TLS is the reverse proxy's work in front of it)
-#   --socket-addr=cron=127.0.0.1:9001    the cron socket: never where the public can reach it
+#   --socket-addr=http=unix:/run/postern.sock   the public socket (TLS is the reverse proxy's work in front of it)
+#   --socket-addr=cron=127.0.0.1:9001           the cron socket: never where the public can reach it
 #   --directory-path=state=/var/lib/postern
 #
 # workerd has no clock for cron. Let the machine's scheduler call this every minute (as in wrangler.toml):
@@ -20,8 +20,15 @@
 #
 #   X-Forwarded-Proto   `https`: how the client came. Without it, where PUBLIC_URL is https, all but /health and /ready is
 #                       refused as plain http.
-#   CF-Connecting-IP    the client's address. It counts on a Unix socket only (`--socket-addr=http=unix:/run/postern.sock`):
-#                       over TCP workerd names the other end itself, which behind a proxy is the proxy, one for all clients.
+#   CF-Connecting-IP    the client's address. It counts on a Unix socket only. Over TCP workerd names the other end itself:
+#                       behind a proxy that is the proxy, one for all clients, and whoever guesses secrets spends the
+#                       failure budget of everybody. So the socket below is a Unix socket. In nginx:
+#
+#     location / {
+#       proxy_pass http://unix:/srv/postern/postern.sock;
+#       proxy_set_header X-Forwarded-Proto $scheme;
+#       proxy_set_header CF-Connecting-IP $remote_addr;
+#     }
 #
 # The tests start the same Worker: `tests/workerd/test.capnp` takes everything but the way out from this file.
 
@@ -31,7 +38,7 @@ const config :Workerd.Config = (
   services = [.mainService, .cronService, .stateService, .internetService],
   sockets = [
     # What clients and browsers reach, through a reverse proxy that ends TLS.
-    (name = "http", address = "127.0.0.1:8787", http = .publicHttp, service = "main"),
+    (name = "http", address = "unix:postern.sock", http = .publicHttp, service = "main"),
     # Whoever reaches this one can start a sweep as often as they like: loopback only, and its own port.
     (name = "cron", address = "127.0.0.1:8788", http = (), service = "cron"),
   ],
