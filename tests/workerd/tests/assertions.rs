@@ -7,6 +7,7 @@ mod keys;
 
 use std::thread;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use common::{TOKEN, client_at, client_of, root, sign_in, text};
 use keys::{Key, der, resigned, twin};
 use serde_json::{Value, json};
@@ -128,20 +129,22 @@ fn a_bad_signature_is_as_good_as_a_wrong_secret() {
     }
 }
 
-/// J15: a registered point that lies on no curve verifies nothing, and is no fault of ours.
+/// J15: a registered point that lies on no curve verifies nothing, and is no fault of ours; beside a good key it keeps
+/// nobody out.
 #[test]
 fn a_key_that_is_none_verifies_nothing() {
     let (clock, postern, root) = start();
-    let key = Key::p256(1);
-    let mut off = key.public();
+    let mut off = Key::p256(1).public();
     off["y"] = off["x"].clone();
-    let id = client(&postern, &root, &[off]);
-    drop(use_of(&postern, &key.assertion(&claims(&postern, &clock, &id, "j"))).expect_status(401));
-    // One broken key beside a good one keeps nobody out.
-    let mut off = key.public();
-    off["y"] = off["x"].clone();
-    let id = client(&postern, &root, &[off, key.public()]);
-    drop(use_of(&postern, &key.assertion(&claims(&postern, &clock, &id, "j"))).expect_status(200));
+    // y = 2 has no x on the curve of Ed25519.
+    let two = [&[2][..], &[0; 31]].concat();
+    let nowhere = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(two) });
+    for (key, none) in [(Key::p256(1), off), (Key::ed25519(1), nowhere)] {
+        for (keys, status) in [(vec![none.clone()], 401), (vec![none, key.public()], 200)] {
+            let id = client(&postern, &root, &keys);
+            drop(use_of(&postern, &key.assertion(&claims(&postern, &clock, &id, "j"))).expect_status(status));
+        }
+    }
 }
 
 /// J15, J21: an assertion works once: as it was, with the twin of its signature, signed again, by another key.
@@ -220,7 +223,8 @@ fn a_used_assertion_is_remembered_over_a_crash_and_until_it_is_over() {
     drop(use_of(&postern, &assertion).expect_status(401));
 }
 
-/// C11: keys are rotated by registering both; one that was taken away signs nobody in, on the next request.
+/// C11, C12: keys are rotated by registering both; one that was taken away signs nobody in, on the next request; an
+/// emergency takes all.
 #[test]
 fn a_key_that_was_taken_away_no_longer_signs_in() {
     let (clock, mut postern, root) = start();
@@ -243,4 +247,8 @@ fn a_key_that_was_taken_away_no_longer_signs_in() {
     assert_eq!(statuses(&postern, "c"), [401, 200]);
     put(&postern, Value::Null);
     assert_eq!(statuses(&postern, "d"), [401, 401]);
+    put(&postern, json!({ "keys": [old.public(), new.public()] }));
+    let emergency = postern.post(&client_at(&id, "/secret")).bearer(&root).json(&json!({ "revoke_tokens": true }));
+    drop(emergency.send().expect_status(200));
+    assert_eq!(statuses(&postern, "e"), [401, 401]);
 }

@@ -54,7 +54,7 @@ fn each_deed_is_written_down_with_its_request_and_address() {
     ids.reverse();
     assert!(ids.len() == rows.len() && ids.is_sorted_by(|a, b| a < b), "newest first: {ids:?}");
     let done = |action: &str, target: Value, [added, removed]: [&[&str]; 2], request: &Value| {
-        json!([action, ROOT_CLIENT_ID, target, added, removed, request, "127.0.0.7", null, null])
+        json!([action, ROOT_CLIENT_ID, target, added, removed, request, "127.0.0.7", null, 1])
     };
     let denied = |reason: &str, request: &Value| json!(["denied", id, null, [], [], request, "127.0.0.7", reason, 1]);
     let expected = [
