@@ -53,12 +53,12 @@ function isCurrent(wanted) {
 
 async function compile({ workerBuild, wasmBindgen }) {
   const env = {
-    WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: npmBin('wasm-opt'), ESBUILD_BIN: npmBin('esbuild'),
+    WASM_BINDGEN_BIN: wasmBindgen, ESBUILD_BIN: npmBin('esbuild'),
     RUST_BACKTRACE: '0', // a compile error is not worker-build's own
     CARGO_ENCODED_RUSTFLAGS: rustFlags().join('\u001f'),
   };
-  await run(workerBuild, ['--release', '--locked'], { env, show: true });
-  await stripNames();
+  await run(workerBuild, ['--release', '--no-opt', '--locked'], { env, show: true });
+  await optimize();
 }
 
 /** The module says where in a crate it panicked, not where this machine keeps its crates. */
@@ -68,11 +68,22 @@ function rustFlags() {
   return roots.map((root) => `--remap-path-prefix=${root}${sep}=`);
 }
 
-/** worker-build keeps the names of all functions, a tenth of the size. */
-async function stripNames() {
-  const stripped = `${WASM}.stripped`;
-  await run(npmBin('wasm-opt'), ['-Oz', '--strip-debug', '--strip-producers', WASM, '-o', stripped]);
-  renameSync(stripped, WASM);
+/** What rustc's wasm target and wasm-bindgen use, no more: the runtime must understand the module. */
+const FEATURES = [
+  'mutable-globals', 'sign-ext', 'nontrapping-float-to-int', 'bulk-memory', 'multivalue', 'reference-types',
+  'exception-handling',
+];
+
+/**
+ * Drops the names of all functions, a tenth of the size, and optimizes for the size of the upload: a function with a
+ * single caller stays a function, since one large body with thousands of variables is shorter but compresses worse.
+ */
+async function optimize() {
+  const optimized = `${WASM}.optimized`;
+  const flags = ['-Oz', '--one-caller-inline-max-function-size=10', '--strip-debug', '--strip-producers'];
+  const features = FEATURES.map((feature) => `--enable-${feature}`);
+  await run(npmBin('wasm-opt'), [...features, ...flags, WASM, '-o', optimized]);
+  renameSync(optimized, WASM);
 }
 
 function report(what) {
