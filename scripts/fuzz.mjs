@@ -13,14 +13,14 @@ const LONG_RUNS = 1_000_000;
 /** Longest inputs, in bytes, where libFuzzer's 4096 are too few to reach a bound. */
 const LONGEST = { authorization_header: 9000, connection_document: 8192 };
 
-/** What cargo-fuzz gives to rustc, in its order, so that both use the same build: edges, comparisons, stack depth. */
+/** What `cargo fuzz -O` gives to rustc, in its order, so that both share a build: edges, comparisons, stack depth. */
 const FLAGS = [
   '-Cpasses=sancov-module', '-Cllvm-args=-sanitizer-coverage-level=4',
   '-Cllvm-args=-sanitizer-coverage-inline-8bit-counters', '-Cllvm-args=-sanitizer-coverage-pc-table',
   '-Cllvm-args=-sanitizer-coverage-trace-compares', '--cfg', 'fuzzing',
   '-Cllvm-args=-simplifycfg-branch-fold-threshold=0',
   ...(process.platform === 'linux' ? ['-Cllvm-args=-sanitizer-coverage-stack-depth'] : []),
-  '-Cdebug-assertions', '-Ccodegen-units=1', // more units cannot be inlined into each other with this pass
+  '-Ccodegen-units=1', // more units cannot be inlined into each other with this pass
 ];
 
 /** Without what depends on the clock or on addresses, a seed gives the same inputs each time, or very nearly. */
@@ -37,7 +37,7 @@ An input for which a property does not hold ends the run and is kept in fuzz/art
   --input FILE    runs one input, to see what is wrong with it; needs --target
   --help          prints this
 
-Needs a C++ compiler, for libFuzzer. cargo-fuzz is not needed, but \`cargo fuzz run NAME -s none\` works too.`;
+Needs a C++ compiler, for libFuzzer. cargo-fuzz is not needed, but \`cargo fuzz run NAME -s none -O\` works too.`;
 
 /** The names of all targets. */
 export function targets() {

@@ -36,8 +36,13 @@ fn check_members(texts: [Option<&str>; 2], resources: &[String], jwks: Option<&J
     assert!(texts.iter().flatten().all(|text| text.chars().count() <= 1024));
     assert!(texts[0].is_none_or(|name| !name.trim().is_empty()));
     assert!(resources.len() <= 32 && resources.iter().all(|resource| is_resource(resource)));
-    // RFC 8707 §2: absolute, without a fragment.
-    assert!(resources.iter().all(|resource| resource.contains(':') && !resource.contains('#')));
+    for resource in resources {
+        // RFC 8707 §2: absolute, without a fragment.
+        assert!(resource.contains(':') && !resource.contains('#'));
+        let url = url::Url::parse(resource).expect("a resource is a URL");
+        let host = url.host_str().filter(|_| url.scheme() == "https").unwrap_or_default();
+        assert!(host.is_ascii() && host.to_ascii_lowercase() == host, "{host}");
+    }
     let Some(jwks) = jwks else { return };
     let names: Vec<String> = jwks.keys().map(postern::protocol::jwk::Jwk::name).collect();
     assert!((1..=KEY_LIMIT).contains(&names.len()));

@@ -424,8 +424,9 @@ mod tests {
         let read = read_client_request(&body, NOW).unwrap();
         assert_eq!(read.resources, ["https://a.example/x?y", "urn:a:b"]);
         let long = format!("https://a.example/{}", "x".repeat(RESOURCE_LENGTH));
-        for bad in ["", "a.example", "/x", "https://a#", "https://a#x", "https://a b", "https://\u{e9}", "u:\"", &long]
-        {
+        let international = ["https://\u{e9}", "https://aA%C3%A9"];
+        let other = ["", "a.example", "/x", "https://a#", "https://a#x", "https://a b", "u:\"", &long];
+        for bad in [&international[..], &other].concat() {
             assert_eq!(places(&json!({"resources": [bad]})), [r#"["body","resources",0]"#], "{bad}");
         }
         for (bad, kind) in [(json!("x"), "list_type"), (json!(vec!["urn:a:b"; 33]), "too_long")] {
