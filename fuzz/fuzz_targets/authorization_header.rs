@@ -24,7 +24,7 @@ fn is_b64token(text: &[u8]) -> bool {
 }
 
 /// What must hold for Basic credentials (RFC 7617 §2, RFC 6749 §2.3.1).
-fn check_basic(parameters: &[u8], client_id: &str, client_secret: &SecretText) {
+fn check_basic(parameters: &[u8], client_id: &str, client_secret: &SecretText, sent_secret: &SecretText) {
     let pair = STANDARD.decode(parameters).expect("accepted credentials are base64");
     assert_eq!(STANDARD.encode(&pair).as_bytes(), parameters, "accepted base64 is canonical");
     let pair = String::from_utf8(pair).expect("accepted credentials are UTF-8");
@@ -33,15 +33,19 @@ fn check_basic(parameters: &[u8], client_id: &str, client_secret: &SecretText) {
         bytes.len() >= 2 && bytes[..2].iter().all(u8::is_ascii_hexdigit)
     };
     assert!(pair.split('%').skip(1).all(whole_escape), "every escape is whole");
+    let sent = pair.split_once(':').expect("a pair has a colon").1;
+    assert_eq!(sent_secret.expose(), sent, "the secret as it was sent");
     // Nothing that is neither `+` nor `%` changes on the way.
     if !pair.contains(['+', '%']) {
         assert_eq!(pair, format!("{client_id}:{}", client_secret.expose()));
     }
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let written = STANDARD.encode(format!("{}:{}", encoded(client_id), encoded(client_secret.expose())));
+    let sent_again = encoded(client_secret.expose());
+    let written = STANDARD.encode(format!("{}:{sent_again}", encoded(client_id)));
     let written = format!("Basic {written}");
     if written.len() <= HEADER_LIMIT {
-        let again = Credentials::Basic { client_id: client_id.to_owned(), client_secret: client_secret.clone() };
+        let (client_id, client_secret) = (client_id.to_owned(), client_secret.clone());
+        let again = Credentials::Basic { client_id, client_secret, sent_secret: SecretText::new(sent_again) };
         assert_eq!(read(written.as_bytes()), Ok(Some(again)), "what was read can be written and read again");
     }
 }
@@ -59,9 +63,10 @@ fn check(value: &[u8]) {
     let shown = format!("{outcome:?}");
     match (scheme.to_ascii_lowercase().as_slice(), &outcome) {
         (b"basic", Err(MalformedHeader::Basic)) => {}
-        (b"basic", Ok(Some(Credentials::Basic { client_id, client_secret }))) => {
-            check_basic(parameters, client_id, client_secret);
-            let masked = format!("Basic {{ client_id: {client_id:?}, client_secret: SecretText(***) }}");
+        (b"basic", Ok(Some(Credentials::Basic { client_id, client_secret, sent_secret }))) => {
+            check_basic(parameters, client_id, client_secret, sent_secret);
+            let secrets = "client_secret: SecretText(***), sent_secret: SecretText(***)";
+            let masked = format!("Basic {{ client_id: {client_id:?}, {secrets} }}");
             assert_eq!(shown, format!("Ok(Some({masked}))"));
         }
         (b"bearer", Ok(Some(Credentials::Bearer(token)))) => {
