@@ -107,9 +107,13 @@ pub(super) async fn put_definition<P: Ports>(context: &Context<'_, P>, key: &str
 ///
 /// # Errors
 /// 422 when a parameter is missing or of the wrong type, or there is no definition to check them by.
-pub(super) async fn put_secrets<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+pub(super) async fn save_secrets<P: Ports>(
+    context: &Context<'_, P>,
+    key: &str,
+    command: fn(Map<String, Value>) -> Command,
+) -> Result<Answer, ApiError> {
     let command = |context: &Context<'_, P>| match input::json(context.request)? {
-        Value::Object(secrets) => Ok(Command::PutSecrets(secrets)),
+        Value::Object(secrets) => Ok(command(secrets)),
         _ => Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])])),
     };
     match managed(context, key, command).await? {

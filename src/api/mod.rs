@@ -31,6 +31,7 @@ use serde::Serialize;
 use crate::{
     authorization_server::{access_token::TokenAuthority, audit::Origin},
     config::{Problem, Settings, compatibility::Deviation},
+    connection::command::Command,
     ports::{Clients, Clock, ConnectionActors, Listing, Multipart, Signatures, random},
     protocol::secret::hex,
 };
@@ -235,7 +236,8 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::DeleteConnection(key) => connection::delete(context, &key).await,
         Route::ReadDefinition(key) => connection::read_definition(context, &key).await,
         Route::PutDefinition(key) => connection::put_definition(context, &key).await,
-        Route::PutSecrets(key) => connection::put_secrets(context, &key).await,
+        Route::PutSecrets(key) => connection::save_secrets(context, &key, Command::PutSecrets).await,
+        Route::PatchSecrets(key) => connection::save_secrets(context, &key, Command::PatchSecrets).await,
         Route::Authorize(key) => connection::authorize(context, &key).await,
         Route::AccessToken(key) => connection::access_token(context, &key).await,
         Route::Sweep => sweep::run(context).await,

@@ -60,6 +60,8 @@ pub enum Route {
     PutDefinition(String),
     /// Replaces a connection's secrets.
     PutSecrets(String),
+    /// Replaces some of a connection's secrets.
+    PatchSecrets(String),
     /// Begins an authorization.
     Authorize(String),
     /// Gives the live access token.
@@ -119,7 +121,7 @@ impl Route {
             Self::ListConnections | Self::SaveConnections => "/api/v1/connection",
             Self::ReadConnection(_) | Self::DeleteConnection(_) => "/api/v1/connection/{connection_key}",
             Self::ReadDefinition(_) | Self::PutDefinition(_) => "/api/v1/connection/{connection_key}/saas_config",
-            Self::PutSecrets(_) => "/api/v1/connection/{connection_key}/secret",
+            Self::PutSecrets(_) | Self::PatchSecrets(_) => "/api/v1/connection/{connection_key}/secret",
             Self::Authorize(_) => "/api/v1/connection/{connection_key}/authorize",
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
             Self::Sweep => "/api/v1/sweep",
@@ -140,7 +142,7 @@ impl Route {
             Self::UpdateClient(_) | Self::RotateSecret(_) | Self::ReplaceClientScope(_) => Some("client:update"),
             Self::Scopes | Self::Roles => Some("scope:read"),
             Self::ListConnections | Self::ReadConnection(_) => Some("connection:read"),
-            Self::SaveConnections | Self::PutSecrets(_) => Some("connection:create_or_update"),
+            Self::SaveConnections | Self::PutSecrets(_) | Self::PatchSecrets(_) => Some("connection:create_or_update"),
             Self::DeleteConnection(_) => Some("connection:delete"),
             Self::ReadDefinition(_) => Some("saas_config:read"),
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
@@ -255,7 +257,9 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
         [own, "saas_config"] => {
             vec![(Method::GET, Route::ReadDefinition(key(own))), (Method::PATCH, Route::PutDefinition(key(own)))]
         }
-        [own, "secret"] => vec![(Method::PUT, Route::PutSecrets(key(own)))],
+        [own, "secret"] => {
+            vec![(Method::PUT, Route::PutSecrets(key(own))), (Method::PATCH, Route::PatchSecrets(key(own)))]
+        }
         [own, "authorize"] => vec![(Method::GET, Route::Authorize(key(own)))],
         [own, "access_token"] => vec![(Method::GET, Route::AccessToken(key(own)))],
         _ => return None,

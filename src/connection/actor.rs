@@ -25,6 +25,7 @@ use super::{
     key::ConnectionKey,
     record::{Part, Pending, Profile, ProfileInput, Record},
     refresh::{Condition, Fault, Renewal, next_look},
+    secrets::{self, Extent},
     state::STATE_LIFETIME,
     template::values::Values,
     token_exchange::{self, TokenAnswer},
@@ -121,7 +122,8 @@ impl<P: ObjectPorts> Actor<P> {
             Command::Delete => self.delete().await,
             Command::PutDefinition(document) => self.put_definition(document).await,
             Command::ReadDefinition => self.read_definition(),
-            Command::PutSecrets(secrets) => self.put_secrets(&secrets).await,
+            Command::PutSecrets(secrets) => self.save_secrets(&secrets, Extent::Whole).await,
+            Command::PatchSecrets(secrets) => self.save_secrets(&secrets, Extent::Part).await,
             Command::BeginAuthorization => self.begin().await,
             Command::CompleteAuthorization { state, outcome } => self.complete(&SecretText::new(state), outcome).await,
             Command::AccessToken => self.access_token().await,
@@ -187,11 +189,17 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(Reply::Definition(definition.document().clone()))
     }
 
-    /// Replaces its secrets. Tokens that were got with the old ones go with them, as in Fides.
-    async fn put_secrets(&self, secrets: &Map<String, Value>) -> Result<Reply, Stop> {
+    /// Replaces its secrets, or some of them. Tokens that were got with the old ones go with them, as in Fides; a part that
+    /// changes nothing leaves them.
+    async fn save_secrets(&self, given: &Map<String, Value>, extent: Extent) -> Result<Reply, Stop> {
         let record = self.existing()?;
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-        let secrets = self.checked_secrets(definition, secrets)?;
+        let stored = self.secrets(&record)?;
+        let given = secrets::succeed(&stored, given, extent, |name| definition.is_sensitive(name));
+        let secrets = self.checked_secrets(definition, &given.map_err(Refusal::Invalid)?)?;
+        if extent == Extent::Part && record.secrets.is_some() && secrets == stored {
+            return Ok(Reply::Done);
+        }
         refuse(definition.check_secret_hosts(&secrets, &authorization::policy(&self.settings)))?;
         let text = serde_json::to_string(&secrets).map_err(|error| PortError(format!("secrets: {error}")))?;
         let mut record = (*record).clone();

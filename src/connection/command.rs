@@ -30,6 +30,8 @@ pub enum Command {
     ReadDefinition,
     /// Replace its secrets; the tokens got with the old ones go.
     PutSecrets(Map<String, Value>),
+    /// Replace some of its secrets; the tokens got with the old ones go.
+    PatchSecrets(Map<String, Value>),
     /// Begin an authorization (RFC 6749 §4.1.1).
     BeginAuthorization,
     /// Finish one with what the provider sent to the callback (RFC 6749 §4.1.2, §4.1.3).

@@ -10,6 +10,7 @@ pub mod key;
 pub mod outbound;
 pub mod record;
 pub mod refresh;
+pub mod secrets;
 pub mod state;
 pub mod sweep;
 pub mod template;

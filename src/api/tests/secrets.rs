@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Host, authorized,
-    stage::{CODE_FLOW, SERVICE, service_secrets},
+    stage::{CODE_FLOW, SERVICE, answer, parameter, service_secrets, tokens},
 };
 use crate::api::Body;
 
@@ -173,4 +173,59 @@ fn stored_secrets_are_sealed() {
     let first = host.memory.state();
     assert_eq!(host.put_secrets("shop", &secrets).status, 200);
     assert_ne!(host.memory.state(), first, "the same nonce twice");
+}
+
+/// L3, contract 5.3: what the API shows can be sent back: masks keep what is stored. A PATCH that changes nothing leaves
+/// the tokens; a changed value is stored, and they go.
+#[test]
+fn what_is_shown_can_be_sent_back() {
+    for (method, tokens_stay) in [("PUT", false), ("PATCH", true)] {
+        let host = Host::new().with_authorized("shop");
+        let shown = host.view("shop")["secrets"].clone();
+        assert_eq!(shown["client_secret"], "**********");
+        let send = |secrets: &Value| host.as_root(method, "/connection/shop/secret", secrets).status;
+        assert_eq!((send(&shown), host.view("shop")["authorized"] == true), (200, tokens_stay), "{method}");
+        let mut changed = shown.clone();
+        changed["client_id"] = "other".into();
+        assert_eq!((send(&changed), &host.view("shop")["authorized"]), (200, &json!(false)));
+        host.provider_answers([answer(200, &tokens(2))]);
+        assert_eq!(host.authorize("shop", "canary-code").status, 200);
+        let sent = host.memory.sent().last().unwrap().clone();
+        let (id, secret) = (parameter(&sent, "client_id"), parameter(&sent, "client_secret"));
+        assert!(id == "other" && secret.starts_with("canary"), "{method}: {id} {secret}");
+    }
+}
+
+/// Contract 5.3: PATCH merges over what is stored and judges the whole; null removes; nothing is stored of a refused one.
+#[test]
+fn some_secrets_can_be_replaced() {
+    let host = with_definition(CODE_FLOW);
+    let patch = |secrets: Value| host.as_root("PATCH", "/connection/shop/secret", &secrets);
+    assert_eq!(patch(json!({"client_id": "id"})).status, 422);
+    assert_eq!(host.put_secrets("shop", &good()).status, 200);
+    let before = host.memory.state();
+    for bad in [json!({"client_id": null}), json!({"client_id": 5}), json!({"undeclared": null, "client_secret": ""})] {
+        assert_eq!(patch(bad.clone()).status, 422, "{bad}");
+    }
+    assert_eq!(patch(json!([])).status, 422);
+    assert_eq!(host.memory.state(), before);
+    let answer = patch(json!({"client_id": "id-2"}));
+    let text = "Secrets updated for ConnectionConfig with key: shop.";
+    assert_eq!((answer.status, &answer.json()["msg"]), (200, &json!(text)));
+    let view = host.view("shop");
+    assert_eq!(
+        (&view["secrets"]["client_id"], &view["secrets"]["client_secret"]),
+        (&json!("id-2"), &json!("**********"))
+    );
+}
+
+/// L3: a mask that stands for nothing is no secret.
+#[test]
+fn a_mask_that_stands_for_nothing_is_refused() {
+    let host = with_definition(CODE_FLOW);
+    let mut secrets = good();
+    secrets["client_secret"] = "**********".into();
+    let before = host.memory.state();
+    assert_eq!(host.put_secrets("shop", &secrets).issues().1[0].0, "value_error");
+    assert_eq!(host.memory.state(), before);
 }
