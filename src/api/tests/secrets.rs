@@ -190,8 +190,8 @@ fn what_is_shown_can_be_sent_back() {
         assert_eq!((send(&changed), &host.view("shop")["authorized"]), (200, &json!(false)));
         host.provider_answers([answer(200, &tokens(2))]);
         assert_eq!(host.authorize("shop", "canary-code").status, 200);
-        let sent = host.memory.sent().last().unwrap().clone();
-        let (id, secret) = (parameter(&sent, "client_id"), parameter(&sent, "client_secret"));
+        let exchange = host.memory.sent().last().unwrap().clone();
+        let (id, secret) = (parameter(&exchange, "client_id"), parameter(&exchange, "client_secret"));
         assert!(id == "other" && secret.starts_with("canary"), "{method}: {id} {secret}");
     }
 }
