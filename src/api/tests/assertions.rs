@@ -58,46 +58,57 @@ fn a_signed_assertion_gets_a_token() {
     }
 }
 
+/// One of the assertions of this client that have something wrong.
+fn bad_assertion(host: &Host, id: &str, own: &ClientKey, which: usize) -> Option<String> {
+    let with = |changes: Value| own.assertion(&claims(id, &changes));
+    let under = |header: Value| own.jwt(&header, &claims(id, &json!({})));
+    Some(match which {
+        0 => ClientKey::ed25519(2).assertion(&claims(id, &json!({}))),
+        1 => ClientKey::p256(1).assertion(&claims(id, &json!({}))),
+        2 => under(json!({"alg": "RS256"})),
+        3 => under(json!({"alg": "none"})),
+        4 => under(json!({"alg": "EdDSA", "kid": "another"})),
+        5 => under(json!({"alg": "EdDSA", "typ": "at+jwt"})),
+        6 => with(json!({"sub": null})),
+        7 => with(json!({"iss": "another"})),
+        8 => with(json!({"sub": "nobody", "iss": "nobody"})),
+        9 => with(json!({"sub": "root-id", "iss": "root-id"})),
+        10 => with(json!({"aud": "https://postern.example/"})),
+        11 => with(json!({"aud": "https://postern.example/api/v1/oauth/introspect"})),
+        12 => with(json!({"exp": NOW - 60})),
+        13 => with(json!({"exp": NOW + 601})),
+        14 => with(json!({"exp": (NOW + 60).to_string()})),
+        15 => with(json!({"iat": NOW + 61})),
+        16 => with(json!({"nbf": NOW + 61})),
+        17 => with(json!({"jti": null})),
+        18 => with(json!({"jti": ""})),
+        19 => {
+            let good = with(json!({}));
+            let (input, signature) = good.rsplit_once('.')?;
+            format!("{input}.{}{}", if signature.starts_with('A') { "B" } else { "A" }, &signature[1..])
+        }
+        20 => "x".to_owned(),
+        21 => host.token("root-id", "root-secret"),
+        _ => return None,
+    })
+}
+
 /// J21, T13: whatever is wrong with an assertion, the answer is that of a wrong secret, byte for byte.
 #[test]
 fn a_bad_assertion_is_as_good_as_a_wrong_secret() {
-    let (own, other, p256) = (ClientKey::ed25519(1), ClientKey::ed25519(2), ClientKey::p256(1));
-    let host = Host::new();
-    let id = client(&host, &[&own]);
+    let own = ClientKey::ed25519(1);
+    let mut host = Host::new();
+    let mut id = client(&host, &[&own]);
     let wrong = form(TOKEN, &format!("grant_type=client_credentials&client_id={id}&client_secret=x"));
     let expected = host.send(&wrong).visible();
-    let with = |changes: Value| own.assertion(&claims(&id, &changes));
-    let good = with(json!({}));
-    let bad = [
-        other.assertion(&claims(&id, &json!({}))),
-        p256.assertion(&claims(&id, &json!({}))),
-        own.jwt(&json!({"alg": "RS256"}), &claims(&id, &json!({}))),
-        own.jwt(&json!({"alg": "none"}), &claims(&id, &json!({}))),
-        own.jwt(&json!({"alg": "EdDSA", "kid": "another"}), &claims(&id, &json!({}))),
-        own.jwt(&json!({"alg": "EdDSA", "typ": "at+jwt"}), &claims(&id, &json!({}))),
-        with(json!({"sub": null})),
-        with(json!({"iss": "another"})),
-        with(json!({"sub": "nobody", "iss": "nobody"})),
-        with(json!({"sub": "root-id", "iss": "root-id"})),
-        with(json!({"aud": "https://postern.example/"})),
-        with(json!({"aud": "https://postern.example/api/v1/oauth/introspect"})),
-        with(json!({"exp": NOW - 60})),
-        with(json!({"exp": NOW + 601})),
-        with(json!({"exp": (NOW + 60).to_string()})),
-        with(json!({"iat": NOW + 61})),
-        with(json!({"nbf": NOW + 61})),
-        with(json!({"jti": null})),
-        with(json!({"jti": ""})),
-        format!("{}A", &good[..good.len() - 1]),
-        "x".to_owned(),
-        host.token("root-id", "root-secret"),
-    ];
-    for assertion in bad {
+    for which in 0.. {
+        let Some(assertion) = bad_assertion(&host, &id, &own, which) else { break };
+        assert_eq!(sign_in(&host, &assertion).visible(), expected, "{which}: {assertion}");
+        assert_eq!(sign_in(&host, &own.assertion(&claims(&id, &json!({})))).status, 200, "a good one is good");
         // Each on a host of its own: the budget would be spent half-way.
-        let host = Host::new();
-        assert_eq!(sign_in(&host, &assertion).visible(), expected, "{assertion}");
+        host = Host::new();
+        id = client(&host, &[&own]);
     }
-    assert_eq!(sign_in(&host, &good).status, 200);
 }
 
 /// J21: an assertion works once, also over a restart; a client id beside it must be its own.
