@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use sha2::{Digest, Sha256};
 
-use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, error::BearerProblem};
+use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, error::BearerProblem, input};
 use crate::{
     authorization_server::{
         access_token::Verified,
@@ -192,10 +192,14 @@ impl Guarded {
 
 /// The bearer token of a request: in the header, nowhere else (RFC 6750 §2).
 fn bearer_token(request: &http::Request<super::Body>) -> Result<SecretText, BearerProblem> {
-    let query = request.uri().query().unwrap_or_default();
-    let in_query = Form::parse(query.as_bytes()).is_ok_and(|form| form.has("access_token"));
+    let has_token = |form: &[u8]| Form::parse(form).is_ok_and(|form| form.has("access_token"));
+    let elsewhere = || {
+        let is_form = input::media_type(request).as_deref() == Some("application/x-www-form-urlencoded");
+        let in_body = is_form && input::bytes(request).is_ok_and(has_token);
+        in_body || request.uri().query().is_some_and(|query| has_token(query.as_bytes()))
+    };
     match credentials(request.headers())? {
-        Some(Credentials::Bearer(_)) if in_query => Err(BearerProblem::Malformed),
+        Some(Credentials::Bearer(_)) if elsewhere() => Err(BearerProblem::Malformed),
         Some(Credentials::Bearer(token)) => Ok(token),
         Some(Credentials::Basic { .. } | Credentials::Other) | None => Err(BearerProblem::Missing),
     }

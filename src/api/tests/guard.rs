@@ -74,7 +74,7 @@ fn a_token_in_the_url_is_not_looked_at() {
     assert_challenge(&host.send(&authorized("GET", &empty, &token, &Value::Null)), 400, "invalid_request");
 }
 
-/// B6: nor is one in a form, beside one in the header: such a body is no JSON document.
+/// B6: nor is one in a form; beside one in the header it is a second way to send it.
 #[test]
 fn a_token_in_a_form_is_not_looked_at() {
     let host = Host::new();
@@ -86,7 +86,7 @@ fn a_token_in_a_form_is_not_looked_at() {
     let client = "/api/v1/oauth/client";
     assert_eq!(in_form(bare("POST", client)).status, 401);
     let both = with_header(bare("POST", client), "authorization", format!("Bearer {token}").as_bytes());
-    assert_eq!(in_form(both).status, 422);
+    assert_eq!(in_form(both).status, 400);
 }
 
 /// B7: what cannot be a token is refused before storage is asked (which is broken here); too long a header is malformed.
