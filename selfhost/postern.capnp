@@ -2,10 +2,11 @@
 #
 # Build the Worker once (`npm run build`), then start in the directory where `state` shall live:
 #
-#   mkdir -p state
+#   mkdir -p state; rm -f postern.sock
 #   PUBLIC_URL=https://postern.example OAUTH_ROOT_CLIENT_ID=… OAUTH_ROOT_CLIENT_SECRET=… APP_ENCRYPTION_KEY=… \
 #     workerd serve --experimental selfhost/postern.capnp
 #
+# (A socket that a killed process left behind must go first: workerd does not take it over.)
 # `--experimental` is what workerd wants for `service_binding_extra_handlers` below. Other places than the defaults:
 #
 #   --socket-addr=http=unix:/run/postern.sock   the public socket (TLS is the reverse proxy's work in front of it)
