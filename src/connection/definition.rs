@@ -197,7 +197,10 @@ pub fn instantiate(document: Value, key: &str) -> Value {
     match document {
         Value::String(text) => Value::String(text.replace(INSTANCE_KEY, key)),
         Value::Array(elements) => elements.into_iter().map(|element| instantiate(element, key)).collect(),
-        Value::Object(members) => members.into_iter().map(|(name, value)| (name, instantiate(value, key))).collect(),
+        Value::Object(mut members) => {
+            members.values_mut().for_each(|value| *value = instantiate(value.take(), key));
+            Value::Object(members)
+        }
         other => other,
     }
 }

@@ -210,7 +210,9 @@ fn shown(definition: &Definition, secrets: &Map<String, Value>) -> Map<String, V
         let value = if definition.is_sensitive(&parameter.name) { Value::from(MASK) } else { value.clone() };
         Some((parameter.name.clone(), value))
     });
-    declared.collect()
+    let mut members = Map::new();
+    members.extend(declared);
+    members
 }
 
 /// One part of what is stored; JSON `null` is as good as absent.

@@ -3,8 +3,6 @@
 //! Decides: what a parameter may say, and which secrets fit. Leaves to others: merging with stored secrets, masking in
 //! answers, storing.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use super::reader::{Issues, Node, TEXT};
@@ -203,8 +201,8 @@ pub(super) fn check_secrets(
     }
     let mut secrets = given.clone();
     let mut issues = Vec::new();
-    let declared: BTreeSet<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
-    secrets.retain(|name, _| declared.contains(name.as_str()) || !OURS.contains(&name.as_str()));
+    let is_declared = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
+    secrets.retain(|name, _| !OURS.contains(&name.as_str()) || is_declared(name));
     for parameter in parameters {
         match (given.get(&parameter.name), &parameter.default_value) {
             (None | Some(Value::Null), Some(default)) => {

@@ -244,9 +244,10 @@ fn read_members(response: &ProviderResponse) -> Result<Map<String, Value>, Answe
         _ => false,
     };
     if may_be_form {
-        return Ok(url::form_urlencoded::parse(text.as_bytes())
-            .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
-            .collect());
+        let fields = url::form_urlencoded::parse(text.as_bytes());
+        let mut members = Map::new();
+        members.extend(fields.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))));
+        return Ok(members);
     }
     if media_type == "text/html" || text.starts_with('<') {
         return Err(AnswerProblem::Html);

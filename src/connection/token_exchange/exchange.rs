@@ -195,7 +195,7 @@ impl Exchange<'_> {
                 }
                 if let Some(body) = body {
                     let text = body.render(self.values).map_err(self.located(PLACE))?;
-                    parts.members.append(&mut object(&text)?);
+                    parts.members.extend(object(&text)?);
                 }
             }
         }
