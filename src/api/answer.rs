@@ -57,7 +57,7 @@ impl Answer {
     /// No content.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: Vec::new() }
+        Self::nothing(StatusCode::NO_CONTENT)
     }
 
     /// With one more header.

@@ -5,17 +5,18 @@
 
 use http::header;
 
-use super::{Context, Ports, error::ApiError, input};
+use super::{Context, Ports, error::ApiError, guard::caller_of, input};
 use crate::{
     authorization_server::{
         audit::Origin,
         client_assertion::{Refusal, candidates, judge},
         client_authentication::{AuthenticationProblem, PresentedClient, is_credential, presented_client},
-        registry::{AssertionUse, Attempt, Errand, Proof, RegistryReply, RegistryRequest},
+        registry::{AssertionUse, Attempt, Caller, Errand, Proof, RegistryReply, RegistryRequest},
     },
     config::compatibility::Compatibility,
     protocol::{
-        address::ClientAddress, assertion::Assertion, authorization_header::credentials, form::Form, secret::SecretText,
+        address::ClientAddress, assertion::Assertion, authorization_header::credentials, form::Form,
+        secret::SecretText, token::AccessTokenClaims,
     },
 };
 
@@ -95,6 +96,22 @@ impl Presented {
     }
 }
 
+/// A request of a client about a token: who asks, and the token's claims and owner where it is one of ours and good, for
+/// whatever audience. A token that nobody can use is as good as none.
+///
+/// # Errors
+/// Those of client authentication; 400 without `token`.
+pub(super) async fn read_about_token<P: Ports>(
+    context: &Context<'_, P>,
+) -> Result<(Presented, Option<(AccessTokenClaims, Caller)>), ApiError> {
+    let form = read_form(context, false).await?;
+    let presented = Presented::read(context, &form, Compatibility::STRICT).await?;
+    let token = SecretText::new(form.parameter("token")?.ok_or_else(ApiError::no_token)?.to_owned());
+    let verified = context.deployment.authority.inspect(&token, context.ports.now());
+    let owned = |claims| caller_of(context.deployment, &claims).map(|caller| (claims, caller));
+    Ok((presented, verified.ok().and_then(|verified| owned(verified.claims))))
+}
+
 /// The form of a request to an endpoint that authenticates clients, without credentials in the URL (§2.3.1).
 ///
 /// Multipart, where it is welcome, is parsed by the platform.
@@ -108,7 +125,7 @@ pub(super) async fn read_form<P: Ports>(context: &Context<'_, P>, multipart_too:
     }
     let body = input::bytes(context.request)?;
     match input::media_type(context.request).as_deref() {
-        Some("application/x-www-form-urlencoded") => Ok(Form::parse(body)?),
+        Some(input::FORM) => Ok(Form::parse(body)?),
         Some("multipart/form-data") if multipart_too => {
             let content_type = context.request.headers().get(header::CONTENT_TYPE).and_then(|text| text.to_str().ok());
             let fields = context.ports.form_fields(content_type.unwrap_or_default(), body).await;

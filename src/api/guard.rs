@@ -194,7 +194,7 @@ impl Guarded {
 fn bearer_token(request: &http::Request<super::Body>) -> Result<SecretText, BearerProblem> {
     let has_token = |form: &[u8]| Form::parse(form).is_ok_and(|form| form.has("access_token"));
     let elsewhere = || {
-        let is_form = input::media_type(request).as_deref() == Some("application/x-www-form-urlencoded");
+        let is_form = input::media_type(request).as_deref() == Some(input::FORM);
         let in_body = is_form && input::bytes(request).is_ok_and(has_token);
         in_body || request.uri().query().is_some_and(|query| has_token(query.as_bytes()))
     };

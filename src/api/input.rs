@@ -31,6 +31,9 @@ pub(super) fn media_type(request: &http::Request<Body>) -> Option<String> {
     Some(essence.trim().to_ascii_lowercase())
 }
 
+/// The media type of forms (RFC 6749 Appendix B).
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The body as JSON; an empty one is `null`. A missing content type counts as JSON, as in Fides.
 ///
 /// # Errors

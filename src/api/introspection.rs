@@ -9,31 +9,16 @@
 use http::{HeaderValue, header};
 use serde_json::json;
 
-use super::{
-    Context, OK, Ports,
-    answer::Answer,
-    client_authentication::{Presented, read_form},
-    error::ApiError,
-    guard::caller_of,
-};
-use crate::{
-    authorization_server::registry::{Errand, RegistryReply},
-    config::compatibility::Compatibility,
-    protocol::secret::SecretText,
-};
+use super::{Context, OK, Ports, answer::Answer, client_authentication::read_about_token, error::ApiError};
+use crate::authorization_server::registry::{Errand, RegistryReply};
 
 /// Answers what a token is worth.
 ///
 /// # Errors
 /// RFC 7662 §2.3: those of client authentication; 400 without `token`.
 pub(super) async fn introspect<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    let form = read_form(context, false).await?;
-    let presented = Presented::read(context, &form, Compatibility::STRICT).await?; // 1
-    let token = form.parameter("token")?.ok_or_else(ApiError::no_token)?;
-    let now = context.ports.now();
-    let claims = context.deployment.authority.inspect(&SecretText::new(token.to_owned()), now);
-    let claims = claims.ok().map(|verified| verified.claims); // 2
-    let caller = claims.as_ref().and_then(|claims| caller_of(context.deployment, claims));
+    let (presented, token) = read_about_token(context).await?; // 1, 2
+    let (claims, caller) = token.unzip();
     let document = match (presented.send(context, Errand::Introspect(caller)).await?, claims) {
         (RegistryReply::Active(scope), Some(claims)) => json!({
             "active": true,

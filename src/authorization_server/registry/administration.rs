@@ -34,7 +34,6 @@ impl<Store: RegistryStore> Registry<Store> {
 
     /// One client.
     pub(super) fn read(&self, client_id: &str) -> Result<RegistryReply, PortError> {
-        let shown = |client: &Client| RegistryReply::Client(client.view(), client.tag());
         Ok(self.clients.find(client_id)?.map_or(RegistryReply::NoSuchClient, |client| shown(&client)))
     }
 
@@ -46,23 +45,20 @@ impl<Store: RegistryStore> Registry<Store> {
         change: ClientChange,
         entry: AuditEntry,
     ) -> Result<RegistryReply, PortError> {
-        let mut client = match self.manageable(power, target)? {
-            Ok(client) => client,
-            Err(refused) => return Ok(refused),
-        };
-        let (none, nothing) = (Scope::default(), Vec::new());
-        let (scopes, resources) = (change.scopes.as_ref().unwrap_or(&none), change.resources.as_ref());
-        if let Some(refused) = cannot_assign(power, scopes, resources.unwrap_or(&nothing)) {
-            return Ok(refused);
-        }
-        if change == ClientChange::default() {
-            return Ok(RegistryReply::Client(client.view(), client.tag()));
-        }
-        let (before, changed) = (client.scope.clone(), change.members());
-        client.change(change);
-        let entry = AuditEntry { changed, ..entry.on(&client.client_id, &before, &client.scope) };
-        self.together(&entry, |clients| clients.update(&client))?;
-        Ok(RegistryReply::Client(client.view(), client.tag()))
+        self.with_manageable(power, target, |mut client| {
+            let (none, nothing) = (Scope::default(), Vec::new());
+            let (scopes, resources) = (change.scopes.as_ref().unwrap_or(&none), change.resources.as_ref());
+            if let Some(refused) = cannot_assign(power, scopes, resources.unwrap_or(&nothing)) {
+                return Ok(refused);
+            }
+            if change != ClientChange::default() {
+                let (before, changed) = (client.scope.clone(), change.members());
+                client.change(change);
+                let entry = AuditEntry { changed, ..entry.on(&client.client_id, &before, &client.scope) };
+                self.together(&entry, |clients| clients.update(&client))?;
+            }
+            Ok(shown(&client))
+        })
     }
 
     /// Gives a client a new secret.
@@ -73,13 +69,11 @@ impl<Store: RegistryStore> Registry<Store> {
         rotation: Rotation,
         entry: AuditEntry,
     ) -> Result<RegistryReply, PortError> {
-        let mut client = match self.manageable(power, target)? {
-            Ok(client) => client,
-            Err(refused) => return Ok(refused),
-        };
-        client.rotate(rotation, entry.at);
-        let entry = entry.on(&client.client_id, &client.scope, &client.scope);
-        self.together(&entry, |clients| clients.update(&client))
+        self.with_manageable(power, target, |mut client| {
+            client.rotate(rotation, entry.at);
+            let entry = entry.on(&client.client_id, &client.scope, &client.scope);
+            self.together(&entry, |clients| clients.update(&client))
+        })
     }
 
     /// Removes a client.
@@ -89,12 +83,10 @@ impl<Store: RegistryStore> Registry<Store> {
         target: &Target,
         entry: AuditEntry,
     ) -> Result<RegistryReply, PortError> {
-        let client = match self.manageable(power, target)? {
-            Ok(client) => client,
-            Err(refused) => return Ok(refused),
-        };
-        let entry = entry.on(&client.client_id, &client.scope, &Scope::default());
-        self.together(&entry, |clients| clients.remove(&client.client_id))
+        self.with_manageable(power, target, |client| {
+            let entry = entry.on(&client.client_id, &client.scope, &Scope::default());
+            self.together(&entry, |clients| clients.remove(&client.client_id))
+        })
     }
 
     /// Stores a change and the row about it: both or none.
@@ -111,21 +103,31 @@ impl<Store: RegistryStore> Registry<Store> {
         Ok(RegistryReply::Done)
     }
 
-    /// A client whose scopes and resources the caller holds itself (checklist C5: no power over a stronger client), in
-    /// the version that the caller means.
-    fn manageable(&self, power: &Power<'_>, target: &Target) -> Result<Result<Client, RegistryReply>, PortError> {
-        let Some(client) = self.clients.find(&target.client_id)? else { return Ok(Err(RegistryReply::NoSuchClient)) };
+    /// Runs `change` on a client whose scopes and resources the caller holds itself (checklist C5: no power over a stronger
+    /// client), in the version that the caller means.
+    fn with_manageable(
+        &self,
+        power: &Power<'_>,
+        target: &Target,
+        change: impl FnOnce(Client) -> Result<RegistryReply, PortError>,
+    ) -> Result<RegistryReply, PortError> {
+        let Some(client) = self.clients.find(&target.client_id)? else { return Ok(RegistryReply::NoSuchClient) };
         let missing = power.missing(&client.scope);
-        Ok(if !missing.is_empty() {
-            Err(RegistryReply::CannotManage(missing))
+        if !missing.is_empty() {
+            Ok(RegistryReply::CannotManage(missing))
         } else if let Some(refused) = resources_not_held(power, &client.resources) {
-            Err(refused)
+            Ok(refused)
         } else if target.if_match.as_deref().is_some_and(|wanted| !matches(wanted, &client.tag())) {
-            Err(RegistryReply::Changed)
+            Ok(RegistryReply::Changed)
         } else {
-            Ok((*client).clone())
-        })
+            change((*client).clone())
+        }
     }
+}
+
+/// A client in the version that it is now.
+fn shown(client: &Client) -> RegistryReply {
+    RegistryReply::Client(client.view(), client.tag())
 }
 
 /// Whether an `If-Match` list names this version; `*` names every one (RFC 9110 §13.1.1).
