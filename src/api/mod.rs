@@ -231,7 +231,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::Roles => scope::roles(context).await,
         Route::Callback => callback::complete(context).await,
         Route::ListConnections => connection::list(context).await,
-        Route::SaveConnections => connection::save(context).await,
+        Route::SaveConnections => connection::bulk::save(context).await,
         Route::ReadConnection(key) => connection::read(context, &key).await,
         Route::DeleteConnection(key) => connection::delete(context, &key).await,
         Route::ReadDefinition(key) => connection::read_definition(context, &key).await,

@@ -14,12 +14,6 @@ use crate::{
 /// How clients authenticate (RFC 6749 §2.3.1, RFC 7523 §2.2), in the words of RFC 7591 §2.
 const CLIENT_AUTHENTICATION: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
 
-/// The URL of the token endpoint: also what a client assertion may name as its audience (RFC 7523 §3).
-#[must_use]
-pub fn token_endpoint(public_url: &PublicUrl) -> String {
-    at(public_url, "/api/v1/oauth/token")
-}
-
 /// The document (RFC 8414 §2).
 ///
 /// `response_types_supported` is required and has nothing to list, since there is no authorization endpoint.
@@ -29,7 +23,7 @@ pub fn metadata(settings: &Settings) -> Value {
     let algorithms = Algorithm::ALL.map(Algorithm::names).concat();
     json!({
         "issuer": url.as_str(),
-        "token_endpoint": token_endpoint(url),
+        "token_endpoint": at(url, "/api/v1/oauth/token"),
         "jwks_uri": at(url, "/.well-known/jwks.json"),
         "introspection_endpoint": at(url, "/api/v1/oauth/introspect"),
         "revocation_endpoint": at(url, "/api/v1/oauth/revoke"),

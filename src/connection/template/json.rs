@@ -23,8 +23,8 @@ const STAND_IN: &str = "\u{e000}";
 pub struct JsonTemplate {
     /// Text and placeholders in order.
     parts: Vec<JsonPart>,
-    /// Names of the outermost object's members; none when the outermost value is not an object.
-    members: Option<Vec<String>>,
+    /// Whether the outermost value is an object, as a form needs it.
+    is_object: bool,
 }
 
 /// A piece of a JSON template.
@@ -82,11 +82,7 @@ impl JsonTemplate {
         if has_stand_in_key(&shape) {
             return Err(TemplateProblem { offset: 0, kind: TemplateProblemKind::InKey });
         }
-        let members = match &shape {
-            Value::Object(members) => Some(members.keys().cloned().collect()),
-            _ => None,
-        };
-        Ok(Self { parts, members })
+        Ok(Self { parts, is_object: shape.is_object() })
     }
 
     /// The placeholders in order.
@@ -100,13 +96,7 @@ impl JsonTemplate {
     /// Whether the outermost value is an object, as a form needs it.
     #[must_use]
     pub const fn is_object(&self) -> bool {
-        self.members.is_some()
-    }
-
-    /// Whether the outermost object has a member of this name.
-    #[must_use]
-    pub fn has_member(&self, name: &str) -> bool {
-        self.members.iter().flatten().any(|member| member.as_str() == name)
+        self.is_object
     }
 
     /// The body with the values in it.
