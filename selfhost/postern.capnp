@@ -89,13 +89,18 @@ const postern :Workerd.Worker = (
     (name = "AUDIT_RETENTION_DAYS", fromEnvironment = "AUDIT_RETENTION_DAYS"),
     (name = "SIGNING_KEYS", fromEnvironment = "SIGNING_KEYS"),
     (name = "FIDES_COMPATIBILITY", fromEnvironment = "FIDES_COMPATIBILITY"),
+    (name = "REQUIRE_BROWSER_BINDING", fromEnvironment = "REQUIRE_BROWSER_BINDING"),
+    (name = "ALLOWED_RETURN_ORIGINS", fromEnvironment = "ALLOWED_RETURN_ORIGINS"),
 
-    # Five settings that Fides and fidesops know too: our name, then theirs.
+    # Six settings that Fides and fidesops know too: our name, then theirs.
     (name = "OAUTH_ROOT_CLIENT_ID", fromEnvironment = "OAUTH_ROOT_CLIENT_ID"),
     (name = "OAUTH_ROOT_CLIENT_SECRET", fromEnvironment = "OAUTH_ROOT_CLIENT_SECRET"),
     (name = "OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", fromEnvironment = "OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES"),
     (name = "APP_ENCRYPTION_KEY", fromEnvironment = "APP_ENCRYPTION_KEY"),
     (name = "CORS_ORIGINS", fromEnvironment = "CORS_ORIGINS"),
+    (name = "OAUTH_INSTANCE", fromEnvironment = "OAUTH_INSTANCE"),
+    (name = "FIDES__OAUTH_INSTANCE", fromEnvironment = "FIDES__OAUTH_INSTANCE"),
+    (name = "FIDESOPS__OAUTH_INSTANCE", fromEnvironment = "FIDESOPS__OAUTH_INSTANCE"),
 
     (name = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_ID",
      fromEnvironment = "FIDES__SECURITY__OAUTH_ROOT_CLIENT_ID"),

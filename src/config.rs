@@ -52,6 +52,12 @@ pub struct Settings {
     pub revocation_lag: Seconds,
     /// Whose pages may call the API from a browser.
     pub cors_origins: Origins,
+    /// Where a browser may be sent after an authorization.
+    pub return_origins: Origins,
+    /// Whether an authorization must end in the browser that began it, by a connect link.
+    pub require_browser_binding: bool,
+    /// What each state begins with, so that a forwarder of callbacks can tell deployments apart.
+    pub instance: Option<String>,
     /// Where we do as Fides does, against the RFCs.
     pub compatibility: Compatibility,
 }
@@ -180,6 +186,9 @@ impl PublicUrl {
     }
 }
 
+/// The setting that every state begins with.
+const INSTANCE: &str = "OAUTH_INSTANCE";
+
 /// Looks a setting up under its own name and under the spellings of Fides and fidesops.
 struct Reader<Lookup: Fn(&str) -> Option<String>> {
     /// The environment.
@@ -191,9 +200,12 @@ struct Reader<Lookup: Fn(&str) -> Option<String>> {
 impl<Lookup: Fn(&str) -> Option<String>> Reader<Lookup> {
     /// The text of a setting; an empty one counts as missing.
     fn text(&self, setting: &'static str) -> Option<String> {
-        ["", "FIDES__SECURITY__", "FIDESOPS__SECURITY__"]
-            .iter()
-            .find_map(|prefix| (self.lookup)(&format!("{prefix}{setting}")).filter(|text| !text.is_empty()))
+        // Of these settings, Fides has one outside its security section.
+        let prefixes = match setting {
+            INSTANCE => ["", "FIDES__", "FIDESOPS__"],
+            _ => ["", "FIDES__SECURITY__", "FIDESOPS__SECURITY__"],
+        };
+        prefixes.iter().find_map(|prefix| (self.lookup)(&format!("{prefix}{setting}")).filter(|text| !text.is_empty()))
     }
 
     /// A setting that must be there.
@@ -238,6 +250,9 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let signing_keys =
         reader.optional("SIGNING_KEYS", signing_keys::default(key), |text| signing_keys::read(text, key, lifetime));
     let cors_origins = reader.optional("CORS_ORIGINS", Origins::default(), Origins::read);
+    let return_origins = reader.optional("ALLOWED_RETURN_ORIGINS", Origins::default(), Origins::read);
+    let require_browser_binding = reader.optional("REQUIRE_BROWSER_BINDING", false, switch);
+    let instance = reader.optional(INSTANCE, None, |text| instance(text).map(Some));
     let fides_compatibility = reader.optional("FIDES_COMPATIBILITY", false, switch);
     let problems = std::mem::take(&mut reader.problems);
     let settings = (|| {
@@ -253,6 +268,9 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
             audit_retention: Seconds(audit_days? * 86_400),
             revocation_lag: Seconds(revocation_lag?),
             cors_origins: cors_origins?,
+            return_origins: return_origins?,
+            require_browser_binding: require_browser_binding?,
+            instance: instance?,
             compatibility: Compatibility::new(fides_compatibility?),
         })
     })();
@@ -284,6 +302,13 @@ fn root_text(text: &str) -> Result<String, &'static str> {
 fn within(text: &str, least: u64, most: u64) -> Result<u64, &'static str> {
     let number = text.parse().map_err(|_| "must be a whole number")?;
     if (least..=most).contains(&number) { Ok(number) } else { Err("is out of its range (see the README)") }
+}
+
+/// A word that a state can begin with.
+fn instance(text: &str) -> Result<String, &'static str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let is_word = text.len() <= 64 && text.bytes().all(fits);
+    if is_word { Ok(text.to_owned()) } else { Err("must be at most 64 letters, digits, '-' and '_'") }
 }
 
 /// `true` or `false`, in any case.
@@ -395,6 +420,16 @@ pub(crate) mod tests {
         let epoch = |secret| read_with(&[("OAUTH_ROOT_CLIENT_SECRET", secret)]).unwrap().root.epoch;
         assert_ne!(epoch("one"), epoch("two"));
         assert!(epoch("one") < 1 << 53);
+    }
+
+    #[test]
+    fn an_instance_is_a_word_under_the_names_of_fides_too() {
+        for name in ["OAUTH_INSTANCE", "FIDES__OAUTH_INSTANCE", "FIDESOPS__OAUTH_INSTANCE"] {
+            assert_eq!(read_with(&[(name, "eu-1")]).unwrap().instance.as_deref(), Some("eu-1"), "{name}");
+        }
+        for bad in ["a b", "a.b", "é", &"x".repeat(65)] {
+            assert_eq!(wrong(&[("OAUTH_INSTANCE", bad)]), ["OAUTH_INSTANCE"], "{bad}");
+        }
     }
 
     /// L6: settings print no secret.

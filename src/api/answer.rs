@@ -82,18 +82,20 @@ impl Answer {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if is_page {
-            headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
             headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
             headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
         }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
         for (name, value) in self.headers {
             headers.append(name, value);
         }
+        if is_page {
+            headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
+        }
+        headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response
     }

@@ -3,6 +3,7 @@
 
 pub(super) mod bulk;
 
+use http::header;
 use serde_json::{Map, Value, json};
 
 use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input};
@@ -10,6 +11,7 @@ use crate::{
     connection::{
         command::{Command, LiveToken, Refusal, Reply},
         key::ConnectionKey,
+        return_address,
     },
     protocol::validation::Issue,
 };
@@ -97,7 +99,14 @@ pub(super) async fn save_secrets<P: Ports>(
 /// # Errors
 /// 400 or 422 when definition or secrets do not allow one.
 pub(super) async fn authorize<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::BeginAuthorization)).await? {
+    let command = |context: &Context<'_, P>| {
+        let referer = context.request.headers().get(header::REFERER).and_then(|referer| referer.to_str().ok());
+        let origins = &context.deployment.settings.return_origins;
+        let key = connection_key(key)?;
+        let return_to = referer.and_then(|referer| return_address::of_referer(referer, &key, origins));
+        Ok(Command::BeginAuthorization(return_to.map(Into::into)))
+    };
+    match managed(context, key, command).await? {
         (Reply::AuthorizationUrl(url), _) => Answer::json(OK, &url),
         (other, key) => Err(refused(other, &key)),
     }
@@ -138,13 +147,13 @@ async fn managed<'c, P: Ports>(
 }
 
 /// The key in the path.
-fn connection_key(text: &str) -> Result<ConnectionKey, ApiError> {
+pub(super) fn connection_key(text: &str) -> Result<ConnectionKey, ApiError> {
     ConnectionKey::parse(text)
         .map_err(|msg| ApiError::unprocessable(&[Issue::value(vec!["path".into(), "connection_key".into()], msg)]))
 }
 
 /// The error of a reply that is not what was asked for.
-fn refused(reply: Reply, key: &ConnectionKey) -> ApiError {
+pub(super) fn refused(reply: Reply, key: &ConnectionKey) -> ApiError {
     match reply {
         Reply::Refused(refusal) => ApiError::refusal(refusal, key),
         _ => ApiError::unexpected_reply(),
@@ -152,6 +161,6 @@ fn refused(reply: Reply, key: &ConnectionKey) -> ApiError {
 }
 
 /// The issue of a value that should be an object.
-fn not_an_object(loc: Vec<crate::protocol::validation::Step>) -> Issue {
+pub(super) fn not_an_object(loc: Vec<crate::protocol::validation::Step>) -> Issue {
     Issue::new("model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from")
 }

@@ -8,6 +8,7 @@ mod audit;
 mod callback;
 mod client;
 mod client_authentication;
+mod connect;
 mod connection;
 mod cors;
 pub mod error;
@@ -17,6 +18,7 @@ mod https;
 mod input;
 mod introspection;
 mod metadata;
+mod page;
 mod revocation;
 pub mod route;
 mod scope;
@@ -153,6 +155,12 @@ pub async fn handle<P: Ports>(
     let settings = deployment.as_ref().ok().map(|deployment| &*deployment.settings);
     let is_plain = settings.is_some_and(|settings| https::is_missing(&settings.public_url, request));
     let mut remarks = Remarks::default();
+    let as_fides = settings.is_some_and(|settings| settings.compatibility.allows(Deviation::CallbackTexts));
+    let as_page = match &routed {
+        Routed::To(Route::Callback) if as_fides => false,
+        Routed::To(route) => route.is_for_people() && page::is_wanted(request),
+        _ => false,
+    };
     let result = match (routed, deployment) {
         (Routed::Nowhere, _) => Err(ApiError::no_such_route()),
         (Routed::WrongMethod { allow }, _) => Err(ApiError::method_not_allowed(request.uri().path(), &allow)),
@@ -171,7 +179,11 @@ pub async fn handle<P: Ports>(
             if forbids { result.map_err(ApiError::with_bearer_forbidden) } else { result }
         }
     };
-    let (mut answer, cause) = result.map_or_else(ApiError::into_answer, |answer| (answer, None));
+    let (mut answer, cause) = match result {
+        Ok(answer) => (answer, None),
+        Err(error) if as_page => error.into_page(),
+        Err(error) => error.into_answer(),
+    };
     if let Some(settings) = settings {
         answer = cors::share(answer, &settings.cors_origins, request);
         if settings.public_url.is_https() && !is_plain {
@@ -239,6 +251,10 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::PutSecrets(key) => connection::save_secrets(context, &key, Command::PutSecrets).await,
         Route::PatchSecrets(key) => connection::save_secrets(context, &key, Command::PatchSecrets).await,
         Route::Authorize(key) => connection::authorize(context, &key).await,
+        Route::MakeLink(key) => connect::make(context, &key).await,
+        Route::Complete(key) => callback::complete_by_caller(context, &key).await,
+        Route::ShowLink(token) => connect::show(context, &token).await,
+        Route::FollowLink(token) => connect::follow(context, &token).await,
         Route::AccessToken(key) => connection::access_token(context, &key).await,
         Route::Sweep => sweep::run(context).await,
     }

@@ -64,6 +64,14 @@ pub enum Route {
     PatchSecrets(String),
     /// Begins an authorization.
     Authorize(String),
+    /// Makes a connect link.
+    MakeLink(String),
+    /// Finishes an authorization for a caller who took the callback.
+    Complete(String),
+    /// The page of a connect link.
+    ShowLink(String),
+    /// Begins the authorization of a connect link.
+    FollowLink(String),
     /// Gives the live access token.
     AccessToken(String),
     /// Runs the sweep now.
@@ -123,6 +131,9 @@ impl Route {
             Self::ReadDefinition(_) | Self::PutDefinition(_) => "/api/v1/connection/{connection_key}/saas_config",
             Self::PutSecrets(_) | Self::PatchSecrets(_) => "/api/v1/connection/{connection_key}/secret",
             Self::Authorize(_) => "/api/v1/connection/{connection_key}/authorize",
+            Self::MakeLink(_) => "/api/v1/connection/{connection_key}/connect_link",
+            Self::Complete(_) => "/api/v1/connection/{connection_key}/complete",
+            Self::ShowLink(_) | Self::FollowLink(_) => "/connect/{token}",
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
             Self::Sweep => "/api/v1/sweep",
         }
@@ -134,7 +145,9 @@ impl Route {
         match self {
             Self::Health | Self::Ready | Self::Metadata | Self::Keys | Self::Callback
             // Clients authenticate here by their own credentials.
-            | Self::Token | Self::Introspect | Self::Revoke => None,
+            | Self::Token | Self::Introspect | Self::Revoke
+            // Whoever has the link.
+            | Self::ShowLink(_) | Self::FollowLink(_) => None,
             Self::Audit => Some("audit:read"),
             Self::CreateClient => Some("client:create"),
             Self::DeleteClient(_) => Some("client:delete"),
@@ -146,7 +159,7 @@ impl Route {
             Self::DeleteConnection(_) => Some("connection:delete"),
             Self::ReadDefinition(_) => Some("saas_config:read"),
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
-            Self::Authorize(_) => Some("connection:authorize"),
+            Self::Authorize(_) | Self::MakeLink(_) | Self::Complete(_) => Some("connection:authorize"),
             Self::AccessToken(_) => Some("connection_token:read"),
             Self::Sweep => Some("sweep:exec"),
         }
@@ -156,6 +169,11 @@ impl Route {
     /// state.
     const fn is_safe(&self) -> bool {
         !matches!(self, Self::Callback | Self::Authorize(_))
+    }
+
+    /// Whether people look at it: then also what went wrong is a page, for those who read pages.
+    pub(super) const fn is_for_people(&self) -> bool {
+        matches!(self, Self::Callback | Self::ShowLink(_) | Self::FollowLink(_))
     }
 
     /// Most bytes of body that are read.
@@ -222,6 +240,10 @@ fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
         ["api", "v1", "oauth", "role"] => vec![(Method::GET, Route::Roles)],
         ["api", "v1", "oauth", "scope" | "scopes"] => vec![(Method::GET, Route::Scopes)],
         ["api", "v1", "oauth", "callback"] => vec![(Method::GET, Route::Callback)],
+        ["connect", own] => {
+            let token = |token: &str| token.to_owned();
+            vec![(Method::GET, Route::ShowLink(token(own))), (Method::POST, Route::FollowLink(token(own)))]
+        }
         ["api", "v1", "sweep"] => vec![(Method::POST, Route::Sweep)],
         ["api", "v1", "connection", rest @ ..] => return at_connection(rest),
         _ => return None,
@@ -261,6 +283,8 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
             vec![(Method::PUT, Route::PutSecrets(key(own))), (Method::PATCH, Route::PatchSecrets(key(own)))]
         }
         [own, "authorize"] => vec![(Method::GET, Route::Authorize(key(own)))],
+        [own, "connect_link"] => vec![(Method::POST, Route::MakeLink(key(own)))],
+        [own, "complete"] => vec![(Method::POST, Route::Complete(key(own)))],
         [own, "access_token"] => vec![(Method::GET, Route::AccessToken(key(own)))],
         _ => return None,
     })

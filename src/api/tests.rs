@@ -14,6 +14,7 @@ mod client_documents;
 mod client_power;
 mod clients;
 mod compatibility;
+mod connect;
 mod connections;
 mod definitions;
 mod forged;

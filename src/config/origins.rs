@@ -1,19 +1,20 @@
-//! `CORS_ORIGINS`: whose pages may call the API from a browser.
+//! Lists of origins: `CORS_ORIGINS`, whose pages may call the API from a browser, and `ALLOWED_RETURN_ORIGINS`, where a
+//! browser may be sent after an authorization.
 
 use url::Url;
 
-/// Origins of pages (RFC 6454 §7) that may read our answers; none by default.
+/// Origins (RFC 6454 §7); none by default.
 #[derive(Debug, Default)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Whether no page of another origin may read anything.
+    /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an `Origin` header names one of them: byte by byte, so that no spelling and no suffix gets through.
+    /// Whether a text, such as an `Origin` header, names one of them: byte by byte, so that no spelling and no suffix gets through.
     #[must_use]
     pub fn contains(&self, origin: &[u8]) -> bool {
         self.0.iter().any(|own| own.as_bytes() == origin)

@@ -5,6 +5,7 @@
 //! awaited, so this must be explicit.) Leaves to others: whether a token is due (`refresh`), what is sent to a provider
 //! (`token_exchange`), how parts are stored (the `RecordStore` port).
 
+mod authorizing;
 mod renewal;
 
 use std::{
@@ -17,16 +18,15 @@ use serde_json::{Map, Value};
 
 use self::renewal::renewal_of;
 use super::{
-    authorization::{self, Chance},
-    command::{AuthorizationOutcome, Command, LiveToken, Refusal, Reply},
+    authorization,
+    command::{Command, LiveToken, Refusal, Reply},
     definition::{Authentication, Definition},
     directory::Row,
     envelope::{Envelope, Place, Unopened, Vault},
     key::ConnectionKey,
-    record::{Part, Pending, Profile, ProfileInput, Record},
-    refresh::{Condition, Fault, Renewal, next_look},
+    record::{Part, Profile, ProfileInput, Record},
+    refresh::{Condition, Renewal, next_look},
     secrets::{self, Extent},
-    state::STATE_LIFETIME,
     template::values::Values,
     token_exchange::{self, TokenAnswer},
 };
@@ -124,8 +124,11 @@ impl<P: ObjectPorts> Actor<P> {
             Command::ReadDefinition => self.read_definition(),
             Command::PutSecrets(secrets) => self.save_secrets(&secrets, Extent::Whole).await,
             Command::PatchSecrets(secrets) => self.save_secrets(&secrets, Extent::Part).await,
-            Command::BeginAuthorization => self.begin().await,
-            Command::CompleteAuthorization { state, outcome } => self.complete(&SecretText::new(state), outcome).await,
+            Command::BeginAuthorization(return_to) => self.begin_unbound(return_to).await,
+            Command::MakeLink(return_to) => self.make_link(return_to).await,
+            Command::ReadLink(token) => self.read_link(&SecretText::new(token)),
+            Command::FollowLink(token, browser) => self.follow_link(&SecretText::new(token), browser).await,
+            Command::CompleteAuthorization(back) => self.complete(back).await,
             Command::AccessToken => self.access_token().await,
             Command::RenewIfDue => self.renew_if_due().await,
         };
@@ -233,60 +236,6 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(secrets)
     }
 
-    /// Begins an authorization; a second one replaces the first.
-    async fn begin(&self) -> Result<Reply, Stop> {
-        let record = self.existing()?;
-        let (definition, secrets) = self.ready(&record, true)?;
-        let chance = Chance { state: random()?, verifier: random()? };
-        let begun = authorization::begin(&self.settings, &self.key, &definition, &secrets, &chance)?;
-        let seal = |verifier: &SecretText| self.seal("code_verifier", 0, verifier);
-        let pending = Pending {
-            state: begun.state.digest(),
-            expires_at: self.ports.now().plus(STATE_LIFETIME),
-            code_verifier: begun.verifier.as_ref().map(seal).transpose()?,
-        };
-        let record = Record { pending: Some(pending), ..(*record).clone() };
-        self.store(record, &[Part::Pending])?;
-        // From here on the sweep looks at this connection, whatever becomes of the callback.
-        self.publish().await?;
-        Ok(Reply::AuthorizationUrl(begun.url.into()))
-    }
-
-    /// Finishes an authorization: the state is used up before the provider hears anything (RFC 9700 §4.5).
-    async fn complete(&self, state: &SecretText, outcome: AuthorizationOutcome) -> Result<Reply, Stop> {
-        let Some(record) = self.stored()? else { return Err(Refusal::UnknownState.into()) };
-        let pending = authorization::judge(record.pending.as_ref(), state, self.ports.now())?;
-        let verifier = pending.code_verifier.as_ref();
-        let verifier = verifier.map(|sealed| self.open("code_verifier", 0, sealed)).transpose()?;
-        let used = Record { pending: None, ..(*record).clone() };
-        let record = self.store(used, &[Part::Pending])?;
-        let code = match outcome {
-            AuthorizationOutcome::Code(code) => SecretText::new(code),
-            AuthorizationOutcome::Refused(error) => return Err(Refusal::AuthorizationRefused(error).into()),
-        };
-        let (definition, secrets) = self.ready(&record, true)?;
-        let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let mut values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets).with("code", &code);
-        if let Some(verifier) = &verifier {
-            values = values.with("code_verifier", verifier);
-        }
-        let request = token_exchange::token_request(&definition, &values, &authorization::policy(&self.settings))
-            .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
-        let before = self.revision.get();
-        let answer = self.exchange(&definition, request).await.map_err(|fault| match fault {
-            Fault::Refused { error } => Refusal::CodeRefused(error),
-            other => Refusal::Provider(other),
-        })?;
-        if self.revision.get() != before {
-            return Err(Refusal::UnknownState.into());
-        }
-        self.revision.set(before + 1);
-        self.keep(&answer, None)?;
-        // Should this fail, the sweep repairs it when the state would have expired.
-        let _ = self.publish().await;
-        Ok(Reply::Done)
-    }
-
     /// Definition and secrets, when the connection has what its strategy needs.
     fn ready(&self, record: &Record, by_code: bool) -> Result<(Rc<Definition>, Map<String, Value>), Stop> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
@@ -342,7 +291,8 @@ impl<P: ObjectPorts> Actor<P> {
         let renewal = renewal_of(record).unwrap_or(Renewal::Impossible);
         let renewal_due = next_look(record.grant.as_ref(), &record.condition, renewal, self.settings.refresh_lead);
         let state_expires = record.pending.as_ref().map(|pending| pending.expires_at);
-        let due = renewal_due.into_iter().chain(state_expires).min();
+        let link_expires = record.link.as_ref().map(|link| link.expires_at);
+        let due = renewal_due.into_iter().chain(state_expires).chain(link_expires).min();
         let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
         Row { key: self.key.clone(), name, view: record.view(None), due }
     }

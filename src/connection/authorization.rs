@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    command::Refusal,
-    definition::{Authentication, Definition},
+    command::{Bearer, Refusal},
+    definition::{Action, Authentication, Definition},
     key::ConnectionKey,
     outbound::OutboundPolicy,
     record::Pending,
-    state,
+    state::{self, Purpose},
     template::values::Values,
     token_exchange,
 };
@@ -19,7 +19,7 @@ use crate::{
     config::Settings,
     protocol::{
         pkce::{code_challenge, code_verifier},
-        secret::SecretText,
+        secret::{SecretDigest, SecretText},
         time::UnixSeconds,
     },
 };
@@ -54,7 +54,11 @@ pub fn begin(
     secrets: &Map<String, Value>,
     chance: &Chance,
 ) -> Result<Begun, Refusal> {
-    let state = state::mint(&settings.application_key, key, &chance.state);
+    let state = state::mint(&settings.application_key, Purpose::State, key, &chance.state);
+    let state = match &settings.instance {
+        Some(instance) => SecretText::new(format!("{instance}-{}", state.expose())),
+        None => state,
+    };
     let verifier =
         definition.authentication().is_some_and(Authentication::pkce).then(|| code_verifier(&chance.verifier));
     let challenge = verifier.as_ref().map(|verifier| SecretText::new(code_challenge(verifier)));
@@ -77,6 +81,49 @@ pub fn judge<'a>(pending: Option<&'a Pending>, state: &SecretText, now: UnixSeco
     pending
         .filter(|pending| pending.state.matches(&state.digest()) && now < pending.expires_at)
         .ok_or(Refusal::UnknownState)
+}
+
+/// Whether who brings a return may finish an authorization that is bound to this browser, or to none.
+///
+/// # Errors
+/// 403: [`Refusal::OtherBrowser`], or [`Refusal::BindingRequired`] where the deployment lets no browser finish what is
+/// bound to none.
+pub fn admit(browser: Option<&SecretDigest>, bearer: &Bearer, binding_required: bool) -> Result<(), Refusal> {
+    match (browser, bearer) {
+        (Some(browser), Bearer::Browser(Some(cookie))) if browser.matches(&SecretDigest::of(cookie)) => Ok(()),
+        (Some(_), Bearer::Browser(_) | Bearer::Caller) => Err(Refusal::OtherBrowser),
+        (None, Bearer::Browser(_)) if binding_required => Err(Refusal::BindingRequired),
+        (None, Bearer::Browser(_) | Bearer::Caller) => Ok(()),
+    }
+}
+
+/// Whether a return comes from the provider that the authorization was begun at (RFC 9207 §2.4, RFC 9700 §4.4). A
+/// definition that names its `issuer` demands it, letter by letter; of any other, `iss` where it is given must at least
+/// have the host of the authorization or the token request.
+///
+/// # Errors
+/// 400: [`Refusal::OtherIssuer`]; the code must not be sent anywhere.
+pub fn check_issuer(
+    definition: &Definition,
+    values: &Values<'_>,
+    given: Option<&str>,
+    policy: &OutboundPolicy,
+) -> Result<(), Refusal> {
+    let expected = match definition.authentication() {
+        Some(Authentication::AuthorizationCode(flow)) => flow.issuer.as_ref(),
+        _ => None,
+    };
+    let matches = match (expected, given) {
+        (Some(expected), given) => expected.parameter(values).is_some_and(|own| Some(own.expose()) == given),
+        (None, Some(given)) => Url::parse(given).is_ok_and(|given| {
+            [Action::Authorize, Action::Access].into_iter().any(|action| {
+                let own = token_exchange::address(definition, action, values, policy);
+                own.is_ok_and(|own| own.host_str() == given.host_str())
+            })
+        }),
+        (None, None) => true,
+    };
+    if matches { Ok(()) } else { Err(Refusal::OtherIssuer) }
 }
 
 /// Whom this deployment may talk to.

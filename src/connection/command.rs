@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{key::ConnectionKey, record::ProfileInput, refresh::Fault};
-use crate::protocol::{time::UnixSeconds, validation::Issue};
+use crate::protocol::{secret::SecretDigest, time::UnixSeconds, validation::Issue};
 
 /// A command, addressed: the object does not always know its own name.
 #[derive(Serialize, Deserialize)]
@@ -32,19 +32,43 @@ pub enum Command {
     PutSecrets(Map<String, Value>),
     /// Replace some of its secrets; the tokens got with the old ones go.
     PatchSecrets(Map<String, Value>),
-    /// Begin an authorization (RFC 6749 §4.1.1).
-    BeginAuthorization,
-    /// Finish one with what the provider sent to the callback (RFC 6749 §4.1.2, §4.1.3).
-    CompleteAuthorization {
-        /// The state, whose MAC is good.
-        state: String,
-        /// What came with it.
-        outcome: AuthorizationOutcome,
-    },
+    /// Begin an authorization (RFC 6749 §4.1.1); the browser may be sent to this address in the end.
+    BeginAuthorization(Option<String>),
+    /// Make a connect link; the browser is sent to this address in the end.
+    MakeLink(Option<String>),
+    /// Say what the connect link with this token is for.
+    ReadLink(String),
+    /// Use the connect link with this token up: begin an authorization that only the browser with a cookie of this digest
+    /// can finish.
+    FollowLink(String, SecretDigest),
+    /// Finish an authorization (RFC 6749 §4.1.2, §4.1.3).
+    CompleteAuthorization(Return),
     /// Give the live access token.
     AccessToken,
     /// Renew the token if it is due.
     RenewIfDue,
+}
+
+/// A return from the provider, and who brings it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Return {
+    /// The state, whose MAC is good.
+    pub state: String,
+    /// What came with it.
+    pub outcome: AuthorizationOutcome,
+    /// `iss` (RFC 9207 §2).
+    pub issuer: Option<String>,
+    /// Who brings it.
+    pub bearer: Bearer,
+}
+
+/// Who brings a return.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Bearer {
+    /// A browser, with the cookie of the connection if it has one.
+    Browser(Option<String>),
+    /// A caller with the scope, who owns the redirect URI and knows by itself whose browser it was.
+    Caller,
 }
 
 /// What a provider sent back through the browser.
@@ -65,6 +89,12 @@ pub enum Reply {
     Definition(Value),
     /// The URL that a person must open.
     AuthorizationUrl(String),
+    /// The token of a connect link, and when it expires.
+    Link(String, UnixSeconds),
+    /// The connection's name and the provider's host.
+    LinkOf(String, String),
+    /// Authorized; where to send the browser.
+    Authorized(Option<String>),
     /// The live token.
     Token(LiveToken),
     /// Done, nothing to show.
@@ -126,6 +156,14 @@ pub enum Refusal {
     Invalid(Vec<Issue>),
     /// The state is unknown, used or expired.
     UnknownState,
+    /// The connect link is unknown, used or expired.
+    UnknownLink,
+    /// The deployment wants authorizations bound to browsers.
+    BindingRequired,
+    /// The authorization is bound to another browser, or was brought by no browser at all.
+    OtherBrowser,
+    /// The answer comes from another provider (RFC 9207 §2.4).
+    OtherIssuer,
     /// The person, or the provider, refused the authorization; a code of RFC 6749 §4.1.2.1.
     AuthorizationRefused(String),
     /// The provider refused the code, with its error code where it gave one.

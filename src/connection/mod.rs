@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod authorization;
 pub mod command;
+pub mod connect_link;
 pub mod definition;
 pub mod directory;
 pub mod envelope;
@@ -10,6 +11,7 @@ pub mod key;
 pub mod outbound;
 pub mod record;
 pub mod refresh;
+pub mod return_address;
 pub mod secrets;
 pub mod state;
 pub mod sweep;

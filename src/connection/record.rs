@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
+    connect_link::ConnectLink,
     definition::Definition,
     envelope::Envelope,
     key::ConnectionKey,
@@ -89,6 +90,12 @@ pub struct Pending {
     pub expires_at: UnixSeconds,
     /// PKCE verifier, sealed.
     pub code_verifier: Option<Envelope>,
+    /// Digest of the cookie of the browser that began it, where it is bound to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<SecretDigest>,
+    /// Where the browser is sent in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_to: Option<String>,
 }
 
 /// Everything about one connection.
@@ -104,6 +111,8 @@ pub struct Record {
     pub grant: Option<Grant>,
     /// An authorization under way.
     pub pending: Option<Pending>,
+    /// A connect link that was not used yet.
+    pub link: Option<ConnectLink>,
     /// How refreshing went lately.
     pub condition: Condition,
 }
@@ -121,6 +130,8 @@ pub enum Part {
     Grant,
     /// [`Record::pending`].
     Pending,
+    /// [`Record::link`].
+    Link,
     /// [`Record::condition`].
     Condition,
 }
@@ -130,7 +141,7 @@ impl Record {
     #[must_use]
     pub fn new(profile: Profile) -> Self {
         let condition = Condition::default();
-        Self { profile, definition: None, secrets: None, grant: None, pending: None, condition }
+        Self { profile, definition: None, secrets: None, grant: None, pending: None, link: None, condition }
     }
 
     /// Loads all parts; none when there is no profile.
@@ -150,6 +161,7 @@ impl Record {
             secrets: part(&parts, "secrets")?,
             grant: part(&parts, "grant")?,
             pending: part(&parts, "pending")?,
+            link: part(&parts, "link")?,
             condition: part(&parts, "condition")?.unwrap_or_default(),
         }))
     }
@@ -168,6 +180,7 @@ impl Record {
             Part::Secrets => ("secrets", serde_json::to_string(&self.secrets)),
             Part::Grant => ("grant", serde_json::to_string(&self.grant)),
             Part::Pending => ("pending", serde_json::to_string(&self.pending)),
+            Part::Link => ("link", serde_json::to_string(&self.link)),
             Part::Condition => ("condition", serde_json::to_string(&self.condition)),
         };
         text.map(|text| (name, text)).map_err(|error| PortError(format!("part {name}: {error}")))
@@ -240,7 +253,10 @@ mod tests {
         let mut record = Record::new(profile.clone());
         let envelope: Envelope = serde_json::from_str("\"v1.k.e\"").unwrap();
         let (state, expires_at) = (SecretDigest::of("state"), UnixSeconds(1_700_000_600));
-        record.pending = Some(Pending { state, expires_at, code_verifier: Some(envelope.clone()) });
+        let (code_verifier, browser) = (Some(envelope.clone()), Some(SecretDigest::of("cookie")));
+        let return_to = Some("https://app.example/done".to_owned());
+        record.pending = Some(Pending { state, expires_at, code_verifier, browser, return_to: return_to.clone() });
+        record.link = Some(ConnectLink { token: SecretDigest::of("token"), expires_at, return_to });
         record.secrets = Some(envelope);
         let stored = |part| record.stored(part).unwrap();
         let text = |file: &str| file.trim_end().to_owned();
@@ -248,6 +264,10 @@ mod tests {
         assert_eq!(stored(Part::Profile), ("profile", pinned.clone()));
         assert_eq!(serde_json::from_str::<Profile>(&pinned).unwrap(), profile);
         assert_eq!(stored(Part::Pending), ("pending", text(include_str!("../../fixtures/storage/v1/pending.json"))));
+        assert_eq!(stored(Part::Link), ("link", text(include_str!("../../fixtures/storage/v1/link.json"))));
+        // As it was written before authorizations were bound to browsers.
+        let unbound = r#"{"state":"x","expires_at":1700000600,"code_verifier":null}"#;
+        assert!(serde_json::from_str::<Pending>(unbound).unwrap().browser.is_none());
         assert_eq!(stored(Part::Secrets), ("secrets", "\"v1.k.e\"".to_owned()));
         assert_eq!(stored(Part::Grant), ("grant", "null".to_owned()));
     }

@@ -1,8 +1,9 @@
-//! The `state` parameter (RFC 6749 §4.1.1): random, single use, ten minutes, and it names its connection.
+//! The `state` parameter (RFC 6749 §4.1.1) and the token of a connect link: random, single use, short-lived, and they name
+//! their connection.
 //!
-//! `<16 random bytes>.<connection key>.<HMAC-SHA256>`, each in base64url. The MAC lets the callback find the one object
-//! that may know the state without a look-up that anybody could make it do. Single use and expiry are the object's:
-//! it stores the digest only.
+//! `<16 random bytes>.<connection key>.<HMAC-SHA256>`, each in base64url. The MAC lets us find the one object that may
+//! know the text without a look-up that anybody could make us do. Single use and expiry are the object's: it stores the
+//! digest only. A state may begin with the name of the deployment, for a forwarder of callbacks: `<instance>-<state>`.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
@@ -20,50 +21,82 @@ pub const STATE_LIFETIME: Seconds = Seconds(600);
 /// Longest state that is looked at: a key of 128 bytes makes 239 characters.
 const STATE_LIMIT: usize = 512;
 
-/// Purpose label of the key.
-const PURPOSE: &str = "postern/state/hmac-sha256/v1";
+/// What a text is for: no state is the token of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The `state` parameter.
+    State,
+    /// The token of a connect link.
+    Link,
+}
 
-/// The text is no state of this service.
+impl Purpose {
+    /// Label of the key.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::State => "postern/state/hmac-sha256/v1",
+            Self::Link => "postern/connect-link/hmac-sha256/v1",
+        }
+    }
+}
+
+/// The text is none of this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StateProblem {
     /// 400: empty, too long, or not of our form.
-    #[error("malformed state")]
+    #[error("malformed")]
     Malformed,
     /// 404: of our form, not ours.
-    #[error("unknown state")]
+    #[error("unknown")]
     Unknown,
 }
 
-/// Mints a state for a connection.
+/// Mints a text that names a connection.
 #[must_use]
-pub fn mint(application_key: &ApplicationKey, connection: &ConnectionKey, random: &[u8; 16]) -> SecretText {
+pub fn mint(
+    application_key: &ApplicationKey,
+    purpose: Purpose,
+    connection: &ConnectionKey,
+    random: &[u8; 16],
+) -> SecretText {
     let head = format!("{}.{}", URL_SAFE_NO_PAD.encode(random), URL_SAFE_NO_PAD.encode(connection.as_str()));
-    let tag = mac(application_key, &head).map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()));
+    let tag = mac(application_key, purpose, &head).map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()));
     SecretText::new(format!("{head}.{}", tag.unwrap_or_default()))
 }
 
-/// The connection that a state names, once its MAC is good.
+/// The connection that a text names, once its MAC is good.
 ///
 /// # Errors
 /// See [`StateProblem`].
-pub fn connection_of(application_key: &ApplicationKey, state: &str) -> Result<ConnectionKey, StateProblem> {
-    if state.is_empty() || state.len() > STATE_LIMIT {
+pub fn connection_of(
+    application_key: &ApplicationKey,
+    purpose: Purpose,
+    text: &str,
+) -> Result<ConnectionKey, StateProblem> {
+    if text.is_empty() || text.len() > STATE_LIMIT {
         return Err(StateProblem::Malformed);
     }
-    let (head, tag) = state.rsplit_once('.').ok_or(StateProblem::Malformed)?;
+    let (head, tag) = text.rsplit_once('.').ok_or(StateProblem::Malformed)?;
     let (_, key) = head.split_once('.').ok_or(StateProblem::Malformed)?;
     let tag: [u8; 32] =
         URL_SAFE_NO_PAD.decode(tag).ok().and_then(|tag| tag.try_into().ok()).ok_or(StateProblem::Malformed)?;
     let key = URL_SAFE_NO_PAD.decode(key).map_err(|_| StateProblem::Malformed)?;
-    let mac = mac(application_key, head).ok_or(StateProblem::Unknown)?;
+    let mac = mac(application_key, purpose, head).ok_or(StateProblem::Unknown)?;
     mac.verify_slice(&tag).map_err(|_| StateProblem::Unknown)?;
     let key = String::from_utf8(key).map_err(|_| StateProblem::Malformed)?;
     ConnectionKey::parse(&key).map_err(|_| StateProblem::Malformed)
 }
 
+/// A state without the name of this deployment. The name of another one is left, and makes the state unknown.
+#[must_use]
+pub fn without_instance<'s>(state: &'s str, instance: Option<&str>) -> &'s str {
+    let own = instance.and_then(|instance| state.strip_prefix(instance)?.strip_prefix('-'));
+    own.unwrap_or(state)
+}
+
 /// The MAC over everything before it. HMAC takes keys of any length, so there is always one.
-fn mac(application_key: &ApplicationKey, head: &str) -> Option<Hmac<Sha256>> {
-    let key = application_key.derive(PURPOSE);
+fn mac(application_key: &ApplicationKey, purpose: Purpose, head: &str) -> Option<Hmac<Sha256>> {
+    let key = application_key.derive(purpose.label());
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.as_ref()).ok()?;
     mac.update(head.as_bytes());
     Some(mac)
@@ -86,24 +119,46 @@ mod tests {
 
     #[test]
     fn a_state_names_its_connection() {
-        assert_eq!(connection_of(&key(), mint(&key(), &shop(), &[1; 16]).expose()), Ok(shop()));
+        assert_eq!(
+            connection_of(&key(), Purpose::State, mint(&key(), Purpose::State, &shop(), &[1; 16]).expose()),
+            Ok(shop())
+        );
+    }
+
+    #[test]
+    fn a_state_is_no_link() {
+        let state = mint(&key(), Purpose::State, &shop(), &[1; 16]);
+        assert_eq!(connection_of(&key(), Purpose::Link, state.expose()), Err(StateProblem::Unknown));
+    }
+
+    #[test]
+    fn only_the_own_instance_is_taken_off() {
+        for (state, instance, without) in [
+            ("eu-1-x.y.z", Some("eu-1"), "x.y.z"),
+            ("eu-x.y.z", Some("eu-1"), "eu-x.y.z"),
+            ("eu-1x.y.z", Some("eu-1"), "eu-1x.y.z"),
+            ("x.y.z", Some("eu-1"), "x.y.z"),
+            ("eu-1-x.y.z", None, "eu-1-x.y.z"),
+        ] {
+            assert_eq!(without_instance(state, instance), without);
+        }
     }
 
     /// K1: empty, malformed, 10 KB.
     #[test]
     fn a_malformed_state_is_refused() {
         for bad in ["", "x", "a.b", "a.b.c", "..", &"x".repeat(10_000)] {
-            assert_eq!(connection_of(&key(), bad), Err(StateProblem::Malformed), "{bad}");
+            assert_eq!(connection_of(&key(), Purpose::State, bad), Err(StateProblem::Malformed), "{bad}");
         }
     }
 
     /// K1: of the right form, but another connection's, or made with another key.
     #[test]
     fn a_forged_state_is_unknown() {
-        let good = mint(&key(), &shop(), &[1; 16]);
+        let good = mint(&key(), Purpose::State, &shop(), &[1; 16]);
         let forged = good.expose().replace(&URL_SAFE_NO_PAD.encode("shop"), &URL_SAFE_NO_PAD.encode("bank"));
-        assert_eq!(connection_of(&key(), &forged), Err(StateProblem::Unknown));
+        assert_eq!(connection_of(&key(), Purpose::State, &forged), Err(StateProblem::Unknown));
         let other = read_with(&[("APP_ENCRYPTION_KEY", "another-key-of-32-bytes-of-text!")]).unwrap().application_key;
-        assert_eq!(connection_of(&other, good.expose()), Err(StateProblem::Unknown));
+        assert_eq!(connection_of(&other, Purpose::State, good.expose()), Err(StateProblem::Unknown));
     }
 }

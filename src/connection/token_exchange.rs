@@ -126,6 +126,21 @@ pub fn authorization_url(
     exchange.url(request, &query)
 }
 
+/// The address that the request for an action goes to, without its query parameters.
+///
+/// # Errors
+///
+/// [`RequestProblem`].
+pub fn address(
+    definition: &Definition,
+    action: Action,
+    values: &Values<'_>,
+    policy: &OutboundPolicy,
+) -> Result<Url, RequestProblem> {
+    let exchange = Exchange { definition, values, policy, action };
+    exchange.url(exchange.request()?, &[])
+}
+
 /// The request that gets tokens. For the code flow `values` must hold `code` and, with PKCE, `code_verifier`, which is
 /// put beside `code` where the definition does not name it (RFC 7636 §4.5).
 ///

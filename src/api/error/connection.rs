@@ -4,6 +4,10 @@ use http::StatusCode;
 
 use super::ApiError;
 use crate::{
+    api::{
+        answer::Answer,
+        page::{self, Next},
+    },
     connection::{command::Refusal, key::ConnectionKey, refresh::Fault, state::StateProblem},
     ports::PortError,
 };
@@ -13,6 +17,31 @@ impl ApiError {
     #[must_use]
     pub fn callback(problem: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("Malformed callback: {problem}"))
+    }
+
+    /// 404 for a state that is unknown, used or expired.
+    #[must_use]
+    pub fn unknown_state() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "No authentication request found for the given state.")
+    }
+
+    /// 404 for a connect link that is malformed, unknown, used or expired.
+    #[must_use]
+    pub fn unknown_link() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "This link is not valid any more. Ask for a new one.")
+    }
+
+    /// 403 for a form that was sent by a page of another site.
+    #[must_use]
+    pub fn foreign_form() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "This form was not sent by its own page. Open the link again.")
+    }
+
+    /// The same as a page, where its text is one that people can read.
+    #[must_use]
+    pub fn into_page(self) -> (Answer, Option<String>) {
+        let text = self.detail.as_str().unwrap_or("The request cannot be carried out.");
+        (page::page(self.status, "This did not work", text, &Next::End), self.cause)
     }
 
     /// 503 when an object answers something else than it was asked.
@@ -56,8 +85,18 @@ impl ApiError {
             Refusal::MissingSecrets(names) => {
                 (Status::BAD_REQUEST, format!("Missing required secret(s) '{}' for {key}", names.join(", ")))
             }
-            Refusal::UnknownState => {
-                (Status::NOT_FOUND, "No authentication request found for the given state.".to_owned())
+            Refusal::UnknownState => return Self::unknown_state(),
+            Refusal::UnknownLink => return Self::unknown_link(),
+            Refusal::BindingRequired => {
+                let route = format!("POST /api/v1/connection/{key}/connect_link");
+                (Status::FORBIDDEN, format!("Authorizations must begin with a connect link here: see {route}"))
+            }
+            Refusal::OtherBrowser => (
+                Status::FORBIDDEN,
+                format!("The authorization of {key} was begun in another browser. Begin it again in this one."),
+            ),
+            Refusal::OtherIssuer => {
+                (Status::BAD_REQUEST, format!("The answer does not come from the provider of {key}."))
             }
             Refusal::AuthorizationRefused(code) => {
                 (Status::BAD_REQUEST, format!("The provider did not authorize {key} ({code})."))
@@ -119,9 +158,7 @@ impl From<StateProblem> for ApiError {
     fn from(problem: StateProblem) -> Self {
         match problem {
             StateProblem::Malformed => Self::callback("state is malformed"),
-            StateProblem::Unknown => {
-                Self::new(StatusCode::NOT_FOUND, "No authentication request found for the given state.")
-            }
+            StateProblem::Unknown => Self::unknown_state(),
         }
     }
 }

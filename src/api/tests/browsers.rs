@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     Answered, Host, authorized, bare, form,
     routes::{every_route, sample},
+    stage::callback,
     token_request::{GOOD, TOKEN, assert_error},
     with_header,
 };
@@ -179,11 +180,14 @@ fn https_is_pinned_where_the_deployment_has_it() {
 #[test]
 fn pages_are_not_framed_and_keep_no_window() {
     let host = Host::new();
-    let page = host.with_authorized("shop").authorize("shop", "canary-code-2");
+    let host = host.with_authorized("shop");
+    let back = callback(&format!("state={}&code=canary-code-2", host.state("shop")));
+    let page = host.send(&with_header(back, "accept", b"text/html"));
     let names = ["content-security-policy", "x-frame-options", "cross-origin-opener-policy"];
-    let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+    let style = "style-src 'sha256-fhuwvM09I5uzU2y1aaqhidUoAF1M/SKgZ7iJab8li9A='";
+    let policy = format!("default-src 'none'; {style}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
     assert_eq!(page.status, 200);
-    assert_eq!(names.map(|name| page.header(name)), [policy, "DENY", "same-origin"]);
+    assert_eq!(names.map(|name| page.header(name)), [&policy, "DENY", "same-origin"]);
     let host = Host::new();
     for request in [bare("GET", "/health"), bare("GET", "/api/v1/oauth/callback"), bare("OPTIONS", TOKEN)] {
         let answer = host.send(&request);
@@ -195,9 +199,11 @@ fn pages_are_not_framed_and_keep_no_window() {
 /// §11).
 #[test]
 fn the_charset_of_every_body_is_known() {
-    let host = Host::new().with_authorized("shop");
-    let page = host.authorize("shop", "canary-code-2");
-    assert_eq!(page.header("content-type"), "text/plain; charset=utf-8");
+    let host = Host::with(&[("FIDES_COMPATIBILITY", "true")]).with_authorized("shop");
+    let text = host.authorize("shop", "canary-code-2");
+    assert_eq!(text.header("content-type"), "text/plain; charset=utf-8");
+    let page = host.send(&with_header(bare("GET", "/connect/x"), "accept", b"text/html"));
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     for route in every_route() {
         let (method, path) = sample(&route);
         for answer in

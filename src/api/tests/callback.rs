@@ -26,8 +26,7 @@ fn a_code_is_exchanged_and_the_page_is_plain() {
     let host = with_provider();
     let url = host.begin("shop");
     let page = host.callback(&with_code(&query(&url, "state")));
-    assert_eq!((page.status, page.header("content-type")), (200, "text/plain; charset=utf-8"));
-    assert_eq!(page.text(), "The connection shop is authorized. You can close this page.\n");
+    assert_eq!((page.status, page.json()), (200, json!({ "connection_key": "shop", "authorized": true })));
     assert_eq!(page.header("referrer-policy"), "no-referrer");
     let sent = &host.memory.sent()[0];
     assert_eq!(sent.url.as_str().split('?').next(), Some("https://api.query-provider.example/oauth/token"));

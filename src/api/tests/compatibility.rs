@@ -179,8 +179,8 @@ fn as_fides_the_callback_speaks_its_words() {
     }
 }
 
-/// What a person reads: the text of a page, or `detail`.
+/// What a person reads: the text of a page, or `detail`; nothing where it is JSON for programs.
 fn told(answer: &Answered) -> String {
     let is_text = answer.header("content-type").starts_with("text/plain");
-    if is_text { answer.text() } else { answer.json()["detail"].as_str().unwrap().to_owned() }
+    if is_text { answer.text() } else { answer.json()["detail"].as_str().unwrap_or_default().to_owned() }
 }

@@ -39,7 +39,11 @@ fn after(route: &Route) -> Option<Route> {
         Route::PutDefinition(_) => Route::PutSecrets(key()),
         Route::PutSecrets(_) => Route::PatchSecrets(key()),
         Route::PatchSecrets(_) => Route::Authorize(key()),
-        Route::Authorize(_) => Route::AccessToken(key()),
+        Route::Authorize(_) => Route::MakeLink(key()),
+        Route::MakeLink(_) => Route::Complete(key()),
+        Route::Complete(_) => Route::ShowLink("t1".to_owned()),
+        Route::ShowLink(_) => Route::FollowLink("t1".to_owned()),
+        Route::FollowLink(_) => Route::AccessToken(key()),
         Route::AccessToken(_) => Route::Sweep,
         Route::Sweep => return None,
     })
@@ -53,6 +57,7 @@ pub(super) fn every_route() -> impl Iterator<Item = Route> {
 /// The method and a path of a route.
 pub(super) fn sample(wanted: &Route) -> (&'static str, String) {
     let path = wanted.template().replace("{client_id}", "c1").replace("{connection_key}", "shop");
+    let path = path.replace("{token}", "t1");
     let leads_there = |method: &&str| route(&method.parse().unwrap(), &path) == Routed::To(wanted.clone());
     let method = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(leads_there);
     (method.unwrap_or_else(|| panic!("nothing leads to {path}")), path)
@@ -77,7 +82,9 @@ fn no_guarded_route_answers_without_a_token() {
     }
     let forms = ["/api/v1/oauth/token", "/api/v1/oauth/introspect", "/api/v1/oauth/revoke"];
     let published = ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json"];
-    let expected = [&["/health", "/ready"], &forms[..], &published, &["/api/v1/oauth/callback"]].concat();
+    let expected =
+        [&["/health", "/ready"], &forms[..], &published, &["/api/v1/oauth/callback", "/connect/t1", "/connect/t1"]]
+            .concat();
     assert_eq!(open, expected);
 }
 

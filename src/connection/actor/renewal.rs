@@ -16,7 +16,7 @@ use crate::{
         token_exchange::{self, AnswerProblem, TokenAnswer},
     },
     ports::{PortError, ProviderFailure, ProviderRequest},
-    protocol::secret::SecretText,
+    protocol::{secret::SecretText, time::UnixSeconds},
 };
 
 impl<P: ObjectPorts> Actor<P> {
@@ -48,7 +48,7 @@ impl<P: ObjectPorts> Actor<P> {
             self.ports.remove(&self.key).await?;
             return Ok(Reply::Sweep(SweepOutcome::Gone));
         };
-        let record = self.forget_expired_state(record)?;
+        let record = self.forget_expired(record)?;
         let renewal = renewal_of(&record).unwrap_or(Renewal::Impossible);
         let (now, lead) = (self.ports.now(), self.settings.refresh_lead);
         let decision = on_read(record.grant.as_ref(), &record.condition, renewal, lead, now);
@@ -67,14 +67,18 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(Reply::Sweep(outcome))
     }
 
-    /// A state that expired unused is not kept (checklist R8).
-    fn forget_expired_state(&self, record: Rc<Record>) -> Result<Rc<Record>, PortError> {
-        match &record.pending {
-            Some(pending) if pending.expires_at <= self.ports.now() => {
-                self.store(Record { pending: None, ..(*record).clone() }, &[Part::Pending])
-            }
-            Some(_) | None => Ok(record),
+    /// A state or a link that expired unused is not kept (checklist R8).
+    fn forget_expired(&self, record: Rc<Record>) -> Result<Rc<Record>, PortError> {
+        let now = self.ports.now();
+        let is_over = |expires_at: UnixSeconds| expires_at <= now;
+        let (mut kept, mut parts) = ((*record).clone(), Vec::new());
+        if kept.pending.take_if(|pending| is_over(pending.expires_at)).is_some() {
+            parts.push(Part::Pending);
         }
+        if kept.link.take_if(|link| is_over(link.expires_at)).is_some() {
+            parts.push(Part::Link);
+        }
+        if parts.is_empty() { Ok(record) } else { self.store(kept, &parts) }
     }
 
     /// The one renewal under way; begins it when there is none. It goes on when nobody waits for it any more.

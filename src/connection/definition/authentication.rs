@@ -5,6 +5,7 @@
 
 use http::HeaderName;
 use serde_json::Value;
+use url::Url;
 
 use super::{
     fields,
@@ -51,6 +52,8 @@ pub struct AuthorizationCode {
     pub expires_in: Option<Seconds>,
     /// Whether PKCE is used (our extension, default true; RFC 7636).
     pub pkce: bool,
+    /// What the provider calls itself in `iss` (our extension, RFC 9207): where it is given, `iss` must be.
+    pub issuer: Option<Template>,
 }
 
 /// `oauth2_client_credentials`.
@@ -239,6 +242,7 @@ fn read_authorization_code(node: &Node<'_>, secrets: &[String], issues: &mut Iss
     let revoke_request = read_optional(node, "revoke_request", secrets, issues);
     let expires_in = read_lifetime(&node.member("expires_in"), issues);
     let pkce = node.member("pkce").switch(true, issues);
+    let expected = read_issuer(&node.member("issuer"), secrets, issues);
     Some(AuthorizationCode {
         authorization_request: authorization_request?,
         token_request: token_request?,
@@ -246,6 +250,7 @@ fn read_authorization_code(node: &Node<'_>, secrets: &[String], issues: &mut Iss
         revoke_request,
         expires_in,
         pkce,
+        issuer: expected,
     })
 }
 
@@ -282,6 +287,18 @@ fn read_optional(node: &Node<'_>, name: &str, secrets: &[String], issues: &mut I
     let node = node.member(name);
     node.given()?;
     request::read(&node, known, issues)
+}
+
+/// Reads `issuer`: a URL without query or fragment (RFC 8414 §2), maybe with placeholders for parts of it.
+fn read_issuer(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> Option<Template> {
+    node.given()?;
+    let template = node.template(Known { secrets, ours: &[] }, issues)?;
+    let is_issuer = Url::parse(&template.with_stand_in("a.example.com"))
+        .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.query().is_none() && url.fragment().is_none());
+    if !is_issuer {
+        issues.push(node.issue("an issuer is an https URL without query or fragment"));
+    }
+    Some(template)
 }
 
 /// Reads `expires_in`: seconds as a number or as text, at least 1, at most [`LIFETIME_LIMIT`].

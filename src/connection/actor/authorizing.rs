@@ -1,0 +1,142 @@
+//! The authorization of one connection by a person: begun by a caller or by a connect link, finished once.
+
+use super::{Actor, ObjectPorts, Stop};
+use crate::{
+    connection::{
+        authorization::{self, Chance},
+        command::{AuthorizationOutcome, Refusal, Reply, Return},
+        connect_link::{ConnectLink, LINK_LIFETIME},
+        definition::Action,
+        record::{Part, Pending, Record},
+        refresh::Fault,
+        state::{self, Purpose, STATE_LIFETIME},
+        template::values::Values,
+        token_exchange,
+    },
+    ports::random,
+    protocol::secret::{SecretDigest, SecretText},
+};
+
+impl<P: ObjectPorts> Actor<P> {
+    /// Begins an authorization that is bound to no browser. Where the deployment wants them bound, only a caller that owns
+    /// the redirect URI can finish one, so that there is none to our own.
+    pub(super) async fn begin_unbound(&self, return_to: Option<String>) -> Result<Reply, Stop> {
+        let record = self.existing()?;
+        let (_, secrets) = self.ready(&record, true)?;
+        let own = self.settings.public_url.callback();
+        let returns_to_us = secrets.get("redirect_uri").is_none_or(|uri| *uri == own);
+        if self.settings.require_browser_binding && returns_to_us {
+            return Err(Refusal::BindingRequired.into());
+        }
+        self.begin(&record, None, return_to).await
+    }
+
+    /// Begins an authorization; a second one replaces the first. A connect link has done its work by then.
+    async fn begin(
+        &self,
+        record: &Record,
+        browser: Option<SecretDigest>,
+        return_to: Option<String>,
+    ) -> Result<Reply, Stop> {
+        let (definition, secrets) = self.ready(record, true)?;
+        let chance = Chance { state: random()?, verifier: random()? };
+        let begun = authorization::begin(&self.settings, &self.key, &definition, &secrets, &chance)?;
+        let seal = |verifier: &SecretText| self.seal("code_verifier", 0, verifier);
+        let pending = Pending {
+            state: begun.state.digest(),
+            expires_at: self.ports.now().plus(STATE_LIFETIME),
+            code_verifier: begun.verifier.as_ref().map(seal).transpose()?,
+            browser,
+            return_to,
+        };
+        let parts: &[Part] = if record.link.is_some() { &[Part::Pending, Part::Link] } else { &[Part::Pending] };
+        self.store(Record { pending: Some(pending), link: None, ..record.clone() }, parts)?;
+        // From here on the sweep looks at this connection, whatever becomes of the callback.
+        self.publish().await?;
+        Ok(Reply::AuthorizationUrl(begun.url.into()))
+    }
+
+    /// Makes a connect link; a second one replaces the first.
+    pub(super) async fn make_link(&self, return_to: Option<String>) -> Result<Reply, Stop> {
+        let record = self.existing()?;
+        self.ready(&record, true)?;
+        let token = state::mint(&self.settings.application_key, Purpose::Link, &self.key, &random()?);
+        let expires_at = self.ports.now().plus(LINK_LIFETIME);
+        let link = ConnectLink { token: token.digest(), expires_at, return_to };
+        self.store(Record { link: Some(link), ..(*record).clone() }, &[Part::Link])?;
+        self.publish().await?;
+        Ok(Reply::Link(token.expose().to_owned(), expires_at))
+    }
+
+    /// Says what a connect link is for.
+    pub(super) fn read_link(&self, token: &SecretText) -> Result<Reply, Stop> {
+        let (record, _) = self.opened(token)?;
+        let (definition, secrets) = self.ready(&record, true)?;
+        let policy = authorization::policy(&self.settings);
+        let address =
+            token_exchange::address(&definition, Action::Authorize, &Values::new().with_all(&secrets), &policy)
+                .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
+        Ok(Reply::LinkOf(name, address.host_str().unwrap_or_default().to_owned()))
+    }
+
+    /// Uses a connect link up.
+    pub(super) async fn follow_link(&self, token: &SecretText, browser: SecretDigest) -> Result<Reply, Stop> {
+        let (record, return_to) = self.opened(token)?;
+        self.begin(&record, Some(browser), return_to).await
+    }
+
+    /// The record whose link this token opens, and where the link leads in the end.
+    fn opened(&self, token: &SecretText) -> Result<(std::rc::Rc<Record>, Option<String>), Stop> {
+        let record = self.stored()?.ok_or(Refusal::UnknownLink)?;
+        let link = record.link.as_ref().filter(|link| link.is_opened_by(token, self.ports.now()));
+        let return_to = link.ok_or(Refusal::UnknownLink)?.return_to.clone();
+        Ok((record, return_to))
+    }
+
+    /// Finishes an authorization.
+    ///
+    /// 1. The state is the pending one, in time; it is used up, whatever comes next (RFC 9700 §4.5).
+    /// 2. Who brings it may: the browser that it is bound to, if to any.
+    /// 3. It comes from the provider that was asked (RFC 9207 §2.4).
+    /// 4. The code is exchanged; if credentials were replaced meanwhile, what came back is dropped.
+    pub(super) async fn complete(&self, back: Return) -> Result<Reply, Stop> {
+        let Return { state, outcome, issuer, bearer } = back;
+        let Some(record) = self.stored()? else { return Err(Refusal::UnknownState.into()) };
+        let pending = authorization::judge(record.pending.as_ref(), &SecretText::new(state), self.ports.now())?; // 1
+        let admitted = authorization::admit(pending.browser.as_ref(), &bearer, self.settings.require_browser_binding);
+        let (verifier, return_to) = (pending.code_verifier.as_ref(), pending.return_to.clone());
+        let verifier = verifier.map(|sealed| self.open("code_verifier", 0, sealed)).transpose()?;
+        let used = Record { pending: None, ..(*record).clone() };
+        let record = self.store(used, &[Part::Pending])?;
+        admitted?; // 2
+        let (definition, secrets) = self.ready(&record, true)?;
+        let redirect_uri = SecretText::new(self.settings.public_url.callback());
+        let values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets);
+        let policy = authorization::policy(&self.settings);
+        authorization::check_issuer(&definition, &values, issuer.as_deref(), &policy)?; // 3
+        let code = match outcome {
+            AuthorizationOutcome::Code(code) => SecretText::new(code),
+            AuthorizationOutcome::Refused(error) => return Err(Refusal::AuthorizationRefused(error).into()),
+        };
+        let mut values = values.with("code", &code);
+        if let Some(verifier) = &verifier {
+            values = values.with("code_verifier", verifier);
+        }
+        let request = token_exchange::token_request(&definition, &values, &policy)
+            .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        let before = self.revision.get();
+        let answer = self.exchange(&definition, request).await.map_err(|fault| match fault {
+            Fault::Refused { error } => Refusal::CodeRefused(error),
+            other => Refusal::Provider(other),
+        })?; // 4
+        if self.revision.get() != before {
+            return Err(Refusal::UnknownState.into());
+        }
+        self.revision.set(before + 1);
+        self.keep(&answer, None)?;
+        // Should this fail, the sweep repairs it when the state would have expired.
+        let _ = self.publish().await;
+        Ok(Reply::Authorized(return_to))
+    }
+}
