@@ -83,6 +83,7 @@ const postern :Workerd.Worker = (
     (name = "DIRECTORY", durableObjectNamespace = "Directory"),
 
     (name = "PUBLIC_URL", fromEnvironment = "PUBLIC_URL"),
+    (name = "ALLOWED_HOSTS", fromEnvironment = "ALLOWED_HOSTS"),
     (name = "ALLOW_LOOPBACK_PROVIDERS", fromEnvironment = "ALLOW_LOOPBACK_PROVIDERS"),
     (name = "REFRESH_LEAD_SECONDS", fromEnvironment = "REFRESH_LEAD_SECONDS"),
     (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),

@@ -4,6 +4,7 @@
 //! edge looks names up in the runtime's environment). A problem names the setting, never its value.
 
 pub mod compatibility;
+mod hosts;
 pub mod origins;
 mod signing_keys;
 
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 pub use self::signing_keys::ScheduledKey;
 use self::{compatibility::Compatibility, origins::Origins};
 use crate::protocol::{
+    host::HostList,
     secret::{SecretDigest, SecretText},
     time::Seconds,
 };
@@ -44,6 +46,8 @@ pub struct Settings {
     pub public_url: PublicUrl,
     /// Development only: providers on `http://127.0.0.1` and the like.
     pub allow_loopback_providers: bool,
+    /// The only hosts of providers, where the list is not empty.
+    pub allowed_hosts: HostList,
     /// How long before its expiry a provider's token is refreshed, at most.
     pub refresh_lead: Seconds,
     /// How long audit rows are kept.
@@ -243,6 +247,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     // Default of Fides: 8 days. At most a year.
     let minutes = reader.optional("OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", 11_520, |text| within(text, 1, 525_600));
     let allow_loopback_providers = reader.optional("ALLOW_LOOPBACK_PROVIDERS", false, switch);
+    let allowed_hosts = reader.optional("ALLOWED_HOSTS", HostList::default(), hosts::read);
     let refresh_lead = reader.optional("REFRESH_LEAD_SECONDS", 600, |text| within(text, 0, 86_400));
     let revocation_lag = reader.optional("REVOCATION_LAG_SECONDS", 10, |text| within(text, 0, 300));
     let audit_days = reader.optional("AUDIT_RETENTION_DAYS", 90, |text| within(text, 1, 3650));
@@ -264,6 +269,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
             signing_keys: signing_keys?,
             public_url: public_url?,
             allow_loopback_providers: allow_loopback_providers?,
+            allowed_hosts: allowed_hosts?,
             refresh_lead: Seconds(refresh_lead?),
             audit_retention: Seconds(audit_days? * 86_400),
             revocation_lag: Seconds(revocation_lag?),

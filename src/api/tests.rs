@@ -3,6 +3,7 @@
 //! Every secret in these tests holds [`CANARY`]; each answer is searched for it, so that the whole suite is the test of
 //! L1: no secret in a line of the log, none in the body of an error.
 
+mod allowed_hosts;
 mod assertions;
 mod audit;
 mod authorize;

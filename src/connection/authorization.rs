@@ -132,6 +132,6 @@ pub fn policy(settings: &Settings) -> OutboundPolicy {
     OutboundPolicy {
         allow_loopback: settings.allow_loopback_providers,
         own_host: Some(settings.public_url.authority().to_owned()),
-        allowed_hosts: Vec::new(),
+        allowed_hosts: settings.allowed_hosts.clone(),
     }
 }

@@ -23,19 +23,23 @@ pub use self::{
     parameter::Parameter,
     request::{Action, Body, Protocol, Request, Target},
 };
-use crate::protocol::validation::{Issue, Step};
+use crate::protocol::{
+    host::HostList,
+    validation::{Issue, Step},
+};
 
 /// Longest text anywhere in a document, in bytes.
 const TEXT_LIMIT: usize = 64 * 1024;
 
 /// Most elements of a list, by the name of the member that holds it (checklist P12).
-const LIST_LIMITS: [(&str, usize); 3] = [("connector_params", 100), ("headers", 64), ("query_params", 64)];
+const LIST_LIMITS: [(&str, usize); 4] =
+    [("connector_params", 100), ("headers", 64), ("query_params", 64), ("allowed_hosts", 100)];
 
 /// Most elements of any other list, `endpoints` among them.
 const LIST_LIMIT: usize = 500;
 
-/// The top-level members of contract 6.1; others are dropped.
-const MEMBERS: [&str; 15] = [
+/// The top-level members of contract 6.1, and the last, which is ours; others are dropped.
+const MEMBERS: [&str; 16] = [
     "fides_key",
     "name",
     "type",
@@ -51,6 +55,7 @@ const MEMBERS: [&str; 15] = [
     "rate_limit_config",
     "user_guide",
     "display_info",
+    "allowed_hosts",
 ];
 
 /// Secrets that every OAuth connector may use, declared or not.
@@ -80,6 +85,8 @@ pub struct Definition {
     references: Vec<String>,
     /// `client_config`, less its authentication.
     target: Target,
+    /// `allowed_hosts` (our extension).
+    allowed_hosts: HostList,
     /// How the connector authenticates, if at all.
     authentication: Option<Authentication>,
     /// The request that tests a connection; none where code would be needed for it.
@@ -150,6 +157,13 @@ impl Definition {
     #[must_use]
     pub const fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// The only hosts that the connector's requests may go to, where the list is not empty: whatever parameters and
+    /// requests say, nothing else is reached.
+    #[must_use]
+    pub const fn allowed_hosts(&self) -> &HostList {
+        &self.allowed_hosts
     }
 
     /// How the connector authenticates, if at all.
@@ -237,6 +251,7 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
     let authentication = strategy.given().and_then(|_| authentication::read(&strategy, &known, issues));
     let test_request = read_test_request(&root.member("test_request"), &known, issues);
     root.member("endpoints").elements(issues);
+    let allowed_hosts = hosts::read_allowed(&root.member("allowed_hosts"), issues);
     Some(Definition {
         document: Value::Null,
         fides_key: fides_key?.to_owned(),
@@ -247,6 +262,7 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
         parameters,
         references,
         target: target?,
+        allowed_hosts,
         authentication,
         test_request,
     })

@@ -1,16 +1,16 @@
 //! Whom we may send a request to.
 //!
 //! Decides: whether a URL may be fetched or handed to a browser as a provider's address (architecture D16, checklist
-//! 3.7): https, port 443, a public DNS name that is not ours and, where there is a list, on it. The check is made on the
-//! parsed URL, never on text, so that every spelling of an address is judged as what it is.
+//! 3.7): https, port 443, a public DNS name that is not ours and, where there are lists, on each of them. The check is made
+//! on the parsed URL, never on text, so that every spelling of an address is judged as what it is.
 //!
 //! Leaves to others: names that resolve to private addresses (S7: a Worker cannot pin the address; the platform's
-//! `global_fetch_strictly_public` and the list of hosts are the defence), redirects and size (`edge`).
+//! `global_fetch_strictly_public` and the lists of hosts are the defence), redirects and size (`edge`).
 
 use thiserror::Error;
 use url::{Host, Url};
 
-use super::template::is_dns_name;
+use crate::protocol::host::{HostList, is_below, is_dns_name};
 
 /// Names that never mean a public host, themselves and everything below them (RFC 6761, RFC 6762, RFC 8375, ICANN's
 /// reservation of `internal`).
@@ -23,23 +23,9 @@ pub struct OutboundPolicy {
     pub allow_loopback: bool,
     /// The host that serves us, as in `PUBLIC_URL`, with its port if it has one: never spoken to (S13).
     pub own_host: Option<String>,
-    /// Where the list is not empty, only these hosts (and loopback, where allowed).
-    pub allowed_hosts: Vec<HostPattern>,
+    /// `ALLOWED_HOSTS`.
+    pub allowed_hosts: HostList,
 }
-
-/// A host, or with `*.` all hosts below one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPattern {
-    /// The name in lower-case ASCII, without `*.`.
-    name: String,
-    /// Whether it means the names below, and not the name itself.
-    below: bool,
-}
-
-/// The text is neither a host name nor `*.` and a host name of at least two labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a host pattern is a host name such as login.example.com, or *.example.com")]
-pub struct HostPatternProblem;
 
 /// Why a URL may not be used. No variant says anything about the network (S15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -70,37 +56,13 @@ pub enum OutboundProblem {
     NotAllowed,
 }
 
-impl HostPattern {
-    /// Parses `login.example.com` or `*.example.com`. Names in other scripts are compared in their ASCII form (S12), and
-    /// must be given in it where the URL parser is built without Unicode tables, as the lock file has it.
-    ///
-    /// # Errors
-    ///
-    /// [`HostPatternProblem`] for anything else, `*` and `*.com` included.
-    pub fn parse(text: &str) -> Result<Self, HostPatternProblem> {
-        let text = text.trim();
-        let (name, below) = text.strip_prefix("*.").map_or((text, false), |name| (name, true));
-        let Ok(Host::Domain(name)) = Host::parse(name) else {
-            return Err(HostPatternProblem);
-        };
-        if !is_dns_name(&name) || !name.contains('.') {
-            return Err(HostPatternProblem);
-        }
-        Ok(Self { name, below })
-    }
-
-    /// Whether a host, in lower-case ASCII, is meant: compared label by label.
-    fn covers(&self, host: &str) -> bool {
-        if self.below { is_below(host, &self.name) } else { host == self.name }
-    }
-}
-
-/// Whether a request may go to this URL.
+/// Whether a request may go to this URL. Its host must be allowed by the deployment's list and by the connector's;
+/// loopback, where it is allowed, need not be on any.
 ///
 /// # Errors
 ///
 /// The first [`OutboundProblem`] (422 when a definition or secret is saved, 502 before a request).
-pub fn check(url: &Url, policy: &OutboundPolicy) -> Result<(), OutboundProblem> {
+pub fn check(url: &Url, policy: &OutboundPolicy, connector: &HostList) -> Result<(), OutboundProblem> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(OutboundProblem::UserInfo);
     }
@@ -129,8 +91,7 @@ pub fn check(url: &Url, policy: &OutboundPolicy) -> Result<(), OutboundProblem> 
     if is_ours(name, policy) {
         return Err(OutboundProblem::OwnHost);
     }
-    let listed = policy.allowed_hosts.is_empty() || policy.allowed_hosts.iter().any(|pattern| pattern.covers(name));
-    if listed { Ok(()) } else { Err(OutboundProblem::NotAllowed) }
+    if policy.allowed_hosts.allows(name) && connector.allows(name) { Ok(()) } else { Err(OutboundProblem::NotAllowed) }
 }
 
 /// Whether a name has several labels and is not reserved for something that is not public.
@@ -138,11 +99,6 @@ fn is_public_name(name: &str) -> bool {
     is_dns_name(name)
         && name.contains('.')
         && !RESERVED.iter().any(|reserved| name == *reserved || is_below(name, reserved))
-}
-
-/// Whether `name` ends with `.parent`.
-fn is_below(name: &str, parent: &str) -> bool {
-    name.strip_suffix(parent).is_some_and(|head| head.len() > 1 && head.ends_with('.'))
 }
 
 /// Whether a URL's host is `localhost` or a literal loopback address.

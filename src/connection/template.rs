@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 
 use self::values::{Found, Values};
-use crate::protocol::secret::SecretText;
+use crate::protocol::{host::is_dns_name, secret::SecretText};
 
 /// Longest name of a placeholder, path included.
 const NAME_LIMIT: usize = 256;
@@ -329,19 +329,6 @@ pub fn has_dot_segment(path: &str) -> bool {
         let plain = segment.to_ascii_lowercase().replace("%2e", ".");
         plain == "." || plain == ".."
     })
-}
-
-/// Whether a text is a DNS label or several joined by dots; no final dot. An IPv4 address looks the same: `outbound`
-/// refuses it.
-#[must_use]
-pub fn is_dns_name(text: &str) -> bool {
-    text.len() <= 253
-        && text.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(is_name_byte)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
 }
 
 /// Whether a text is `localhost`, `[::1]` or a literal 127.0.0.0/8 address, with or without a port.

@@ -5,6 +5,7 @@ pub mod assertion;
 pub mod authorization_header;
 pub mod error_code;
 pub mod form;
+pub mod host;
 pub mod jwk;
 pub mod members;
 pub mod page;

@@ -1,19 +1,22 @@
 //! Which hosts the requests of a document reach.
 //!
-//! Decides: when a document or the secrets of a connection are refused because of a host (checklist S1 to S13), and that
-//! a restricted parameter cannot be bypassed. Leaves to others: the rules for a URL (`outbound`), which are applied again
+//! Decides: when a document or the secrets of a connection are refused because of a host (checklist S1 to S13), what the
+//! document's own list of hosts may hold, and that a restricted parameter cannot be bypassed. Leaves to others: the rules for a URL (`outbound`), which are applied again
 //! before each request.
 
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Action, Definition, Target, reader::Issues};
+use super::{
+    Action, Definition, Target,
+    reader::{Issues, Node},
+};
 use crate::{
     connection::{
         outbound::{self, OutboundPolicy},
         template::{RenderProblem, values::Values},
     },
-    protocol::validation::Issue,
+    protocol::{host::HostList, validation::Issue},
 };
 
 /// Stands for the value of a placeholder in a host: several labels, so that it can be a whole host.
@@ -29,13 +32,10 @@ impl Definition {
             if !is_literal && policy.allow_loopback {
                 continue;
             }
-            let policy = if is_literal {
-                policy.clone()
-            } else {
-                // Whether a value is on the list is seen when there is one.
-                OutboundPolicy::default()
-            };
-            if let Some(problem) = problem(target, &target.host.with_stand_in(STAND_IN), &policy) {
+            // Whether a value is on a list is seen when there is one.
+            let (any, all) = (OutboundPolicy::default(), HostList::default());
+            let (policy, listed) = if is_literal { (policy, &self.allowed_hosts) } else { (&any, &all) };
+            if let Some(problem) = problem(target, &target.host.with_stand_in(STAND_IN), policy, listed) {
                 issues.push(Issue::value(target.host_place.clone(), problem));
             }
         }
@@ -52,7 +52,7 @@ impl Definition {
                 continue;
             };
             let found = match target.host.host(&values, policy.allow_loopback) {
-                Ok(host) => problem(target, host.expose(), policy),
+                Ok(host) => problem(target, host.expose(), policy, &self.allowed_hosts),
                 Err(RenderProblem::Missing { .. }) => None,
                 Err(unusable) => Some(unusable.to_string()),
             };
@@ -95,10 +95,27 @@ impl Definition {
     }
 }
 
+/// Reads `allowed_hosts`, our extension: patterns as in the setting `ALLOWED_HOSTS`. An empty list would allow nothing, and
+/// is refused, since it was hardly meant.
+pub(super) fn read_allowed(node: &Node<'_>, issues: &mut Issues) -> HostList {
+    let mut hosts = HostList::default();
+    let patterns = node.optional_elements(issues);
+    if patterns.is_empty() && node.given().is_some_and(Value::is_array) {
+        issues.push(node.issue_of("too_short", "List should have at least 1 item after validation, not 0"));
+    }
+    for pattern in patterns {
+        let Some(text) = pattern.text(issues) else { continue };
+        if let Err(problem) = hosts.add(text) {
+            issues.push(pattern.issue(problem.to_string()));
+        }
+    }
+    hosts
+}
+
 /// Why a host may not be spoken to, if so.
-fn problem(target: &Target, host: &str, policy: &OutboundPolicy) -> Option<String> {
+fn problem(target: &Target, host: &str, policy: &OutboundPolicy, listed: &HostList) -> Option<String> {
     let Ok(url) = Url::parse(&format!("{}://{host}/", target.protocol.as_str())) else {
         return Some("the host is malformed".to_owned());
     };
-    outbound::check(&url, policy).err().map(|problem| problem.to_string())
+    outbound::check(&url, policy, listed).err().map(|problem| problem.to_string())
 }

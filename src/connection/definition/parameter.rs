@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::reader::{Issues, Node, TEXT};
-use crate::{connection::template::is_dns_name, protocol::validation::Issue};
+use crate::protocol::{host::is_dns_name, validation::Issue};
 
 /// Names that only we give values to: a caller's secrets of these names are dropped, unless the connector declares them.
 const OURS: [&str; 7] =

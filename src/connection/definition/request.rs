@@ -11,8 +11,11 @@ use super::{
     reader::{Issues, Known, Node},
 };
 use crate::{
-    connection::template::{Template, has_dot_segment, is_dns_name, json::JsonTemplate},
-    protocol::validation::{Issue, Step},
+    connection::template::{Template, has_dot_segment, json::JsonTemplate},
+    protocol::{
+        host::is_dns_name,
+        validation::{Issue, Step},
+    },
 };
 
 /// The methods of contract 6.3.

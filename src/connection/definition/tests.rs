@@ -5,10 +5,7 @@ mod requests;
 use serde_json::json;
 
 use super::*;
-use crate::connection::{
-    outbound::{HostPattern, OutboundPolicy},
-    yaml,
-};
+use crate::connection::{outbound::OutboundPolicy, yaml};
 
 const FIXTURES: [&str; 4] = [
     include_str!("../../../fixtures/connector/query_code_flow.yml"),
@@ -222,10 +219,8 @@ fn hosts_are_checked_when_a_document_is_saved() {
 #[test]
 fn hosts_made_of_secrets_are_checked_against_the_list() {
     let definition = Definition::from_document(document()).unwrap();
-    let policy = OutboundPolicy {
-        allowed_hosts: vec![HostPattern::parse("*.salesforce.com").unwrap()],
-        ..OutboundPolicy::default()
-    };
+    let mut policy = OutboundPolicy::default();
+    policy.allowed_hosts.add("*.salesforce.com").unwrap();
     let check = |domain: &str| {
         let secrets = json!({"domain": domain});
         definition.check_secret_hosts(secrets.as_object().unwrap(), &policy)

@@ -110,7 +110,7 @@ impl Exchange<'_> {
             let own = url.query().map(|own| format!("{own}&")).unwrap_or_default();
             url.set_query(Some(&format!("{own}{}", form::pairs(pairs))));
         }
-        outbound::check(&url, self.policy)?;
+        outbound::check(&url, self.policy, self.definition.allowed_hosts())?;
         Ok(url)
     }
 
