@@ -7,8 +7,12 @@ use serde_json::json;
 use super::*;
 use crate::connection::{outbound::OutboundPolicy, yaml};
 
-const FIXTURES: [&str; 4] = [
+const FIXTURES: [&str; 8] = [
     include_str!("../../../fixtures/connector/query_code_flow.yml"),
+    include_str!("../../../fixtures/connector/fixed_login_code_flow.yml"),
+    include_str!("../../../fixtures/connector/tenant_code_flow.yml"),
+    include_str!("../../../fixtures/connector/many_hosts_code_flow.yml"),
+    include_str!("../../../fixtures/connector/basic_client_credentials.yml"),
     include_str!("../../../fixtures/connector/local_code_flow.yml"),
     include_str!("../../../fixtures/connector/local_client_credentials.yml"),
     include_str!("../../../fixtures/connector/json_client_credentials.yml"),
