@@ -6,6 +6,7 @@
 //! (`token_exchange`), how parts are stored (the `RecordStore` port).
 
 mod authorizing;
+mod documents;
 mod renewal;
 
 use std::{
@@ -18,22 +19,21 @@ use serde_json::{Map, Value};
 
 use self::renewal::renewal_of;
 use super::{
-    authorization,
     command::{Command, LiveToken, Refusal, Reply},
     definition::{Authentication, Definition},
     directory::Row,
     envelope::{Envelope, Place, Unopened, Vault},
     key::ConnectionKey,
     record::{Part, Profile, ProfileInput, Record},
-    refresh::{Condition, Renewal, next_look},
-    secrets::{self, Extent},
+    refresh::{Renewal, next_look},
+    secrets::Extent,
     template::values::Values,
     token_exchange::{self, TokenAnswer},
 };
 use crate::{
     config::Settings,
     ports::{Background, Clock, Directory, PortError, ProviderHttp, RecordStore, random},
-    protocol::{secret::SecretText, time::UnixSeconds, validation::Issue},
+    protocol::{secret::SecretText, time::UnixSeconds},
 };
 
 /// Everything that one connection needs from outside.
@@ -171,71 +171,6 @@ impl<P: ObjectPorts> Actor<P> {
         if existed || listed { Ok(Reply::Done) } else { Err(Refusal::NoConnection.into()) }
     }
 
-    /// Replaces its definition.
-    async fn put_definition(&self, document: Value) -> Result<Reply, Stop> {
-        let record = self.existing()?;
-        let definition = Rc::new(Definition::from_document(document).map_err(Refusal::Invalid)?);
-        refuse(definition.check_hosts(&authorization::policy(&self.settings)))?;
-        let mut record = (*record).clone();
-        record.definition = Some(Rc::clone(&definition));
-        record.profile.updated_at = self.ports.now();
-        // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
-        self.store(record, &[Part::Profile, Part::Definition])?;
-        self.publish().await?;
-        Ok(Reply::Definition(definition.document().clone()))
-    }
-
-    /// Shows its definition.
-    fn read_definition(&self) -> Result<Reply, Stop> {
-        let record = self.existing()?;
-        let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-        Ok(Reply::Definition(definition.document().clone()))
-    }
-
-    /// Replaces its secrets, or some of them. Tokens that were got with the old ones go with them, as in Fides; a part that
-    /// changes nothing leaves them.
-    async fn save_secrets(&self, given: &Map<String, Value>, extent: Extent) -> Result<Reply, Stop> {
-        let record = self.existing()?;
-        let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-        let stored = self.secrets(&record)?;
-        let given = secrets::succeed(&stored, given, extent, |name| definition.is_sensitive(name));
-        let secrets = self.checked_secrets(definition, &given.map_err(Refusal::Invalid)?)?;
-        if extent == Extent::Part && record.secrets.is_some() && secrets == stored {
-            return Ok(Reply::Done);
-        }
-        refuse(definition.check_secret_hosts(&secrets, &authorization::policy(&self.settings)))?;
-        let text = serde_json::to_string(&secrets).map_err(|error| PortError(format!("secrets: {error}")))?;
-        let mut record = (*record).clone();
-        record.secrets = Some(self.seal("secrets", 0, &SecretText::new(text))?);
-        (record.grant, record.pending, record.condition) = (None, None, Condition::default());
-        record.profile.updated_at = self.ports.now();
-        self.store(record, &[Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition])?;
-        self.revision.set(self.revision.get() + 1);
-        self.publish().await?;
-        Ok(Reply::Done)
-    }
-
-    /// Secrets as the definition wants them, defaults filled in. A redirect URI that is not given is our own callback, and
-    /// stays that when `PUBLIC_URL` changes.
-    fn checked_secrets(
-        &self,
-        definition: &Definition,
-        given: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, Refusal> {
-        /// The one secret that has a default of ours.
-        const NAME: &str = "redirect_uri";
-        let mut completed = given.clone();
-        let own = !completed.contains_key(NAME);
-        if own {
-            completed.insert(NAME.to_owned(), self.settings.public_url.callback().into());
-        }
-        let mut secrets = definition.check_secrets(&completed).map_err(Refusal::Invalid)?;
-        if own {
-            secrets.remove(NAME);
-        }
-        Ok(secrets)
-    }
-
     /// Definition and secrets, when the connection has what its strategy needs.
     fn ready(&self, record: &Record, by_code: bool) -> Result<(Rc<Definition>, Map<String, Value>), Stop> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
@@ -332,9 +267,4 @@ impl<P: ObjectPorts> Actor<P> {
     fn open(&self, field: &str, generation: u64, envelope: &Envelope) -> Result<SecretText, Stop> {
         Ok(self.vault.open(Place { field, generation }, envelope)?)
     }
-}
-
-/// A refusal, if anything is wrong.
-fn refuse(issues: Vec<Issue>) -> Result<(), Refusal> {
-    if issues.is_empty() { Ok(()) } else { Err(Refusal::Invalid(issues)) }
 }

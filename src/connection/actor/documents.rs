@@ -1,0 +1,91 @@
+//! The documents of one connection: its definition, and the secrets that fit it.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::{Actor, ObjectPorts, Stop};
+use crate::{
+    connection::{
+        authorization,
+        command::{Refusal, Reply},
+        definition::Definition,
+        record::Part,
+        refresh::Condition,
+        secrets::{self, Extent},
+    },
+    ports::PortError,
+    protocol::{secret::SecretText, validation::Issue},
+};
+
+impl<P: ObjectPorts> Actor<P> {
+    /// Replaces its definition.
+    pub(super) async fn put_definition(&self, document: Value) -> Result<Reply, Stop> {
+        let record = self.existing()?;
+        let definition = Rc::new(Definition::from_document(document).map_err(Refusal::Invalid)?);
+        refuse(definition.check_hosts(&authorization::policy(&self.settings)))?;
+        let mut record = (*record).clone();
+        record.definition = Some(Rc::clone(&definition));
+        record.profile.updated_at = self.ports.now();
+        // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
+        self.store(record, &[Part::Profile, Part::Definition])?;
+        self.publish().await?;
+        Ok(Reply::Definition(definition.document().clone()))
+    }
+
+    /// Shows its definition.
+    pub(super) fn read_definition(&self) -> Result<Reply, Stop> {
+        let record = self.existing()?;
+        let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
+        Ok(Reply::Definition(definition.document().clone()))
+    }
+
+    /// Replaces its secrets, or some of them. Tokens that were got with the old ones go with them, as in Fides; a part that
+    /// changes nothing leaves them.
+    pub(super) async fn save_secrets(&self, given: &Map<String, Value>, extent: Extent) -> Result<Reply, Stop> {
+        let record = self.existing()?;
+        let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
+        let stored = self.secrets(&record)?;
+        let given = secrets::succeed(&stored, given, extent, |name| definition.is_sensitive(name));
+        let secrets = self.checked_secrets(definition, &given.map_err(Refusal::Invalid)?)?;
+        if extent == Extent::Part && record.secrets.is_some() && secrets == stored {
+            return Ok(Reply::Done);
+        }
+        refuse(definition.check_secret_hosts(&secrets, &authorization::policy(&self.settings)))?;
+        let text = serde_json::to_string(&secrets).map_err(|error| PortError(format!("secrets: {error}")))?;
+        let mut record = (*record).clone();
+        record.secrets = Some(self.seal("secrets", 0, &SecretText::new(text))?);
+        (record.grant, record.pending, record.condition) = (None, None, Condition::default());
+        record.profile.updated_at = self.ports.now();
+        self.store(record, &[Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition])?;
+        self.revision.set(self.revision.get() + 1);
+        self.publish().await?;
+        Ok(Reply::Done)
+    }
+
+    /// Secrets as the definition wants them, defaults filled in. A redirect URI that is not given is our own callback, and
+    /// stays that when `PUBLIC_URL` changes.
+    fn checked_secrets(
+        &self,
+        definition: &Definition,
+        given: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, Refusal> {
+        /// The one secret that has a default of ours.
+        const NAME: &str = "redirect_uri";
+        let mut completed = given.clone();
+        let own = !completed.contains_key(NAME);
+        if own {
+            completed.insert(NAME.to_owned(), self.settings.public_url.callback().into());
+        }
+        let mut secrets = definition.check_secrets(&completed).map_err(Refusal::Invalid)?;
+        if own {
+            secrets.remove(NAME);
+        }
+        Ok(secrets)
+    }
+}
+
+/// A refusal, if anything is wrong.
+fn refuse(issues: Vec<Issue>) -> Result<(), Refusal> {
+    if issues.is_empty() { Ok(()) } else { Err(Refusal::Invalid(issues)) }
+}
