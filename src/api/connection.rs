@@ -2,6 +2,7 @@
 //! command to the one object of the key.
 
 pub(super) mod bulk;
+pub(super) mod testing;
 
 use http::header;
 use serde_json::{Map, Value, json};

@@ -256,6 +256,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::ShowLink(token) => connect::show(context, &token).await,
         Route::FollowLink(token) => connect::follow(context, &token).await,
         Route::AccessToken(key) => connection::access_token(context, &key).await,
+        Route::TestConnection(key) => connection::testing::test(context, &key).await,
         Route::Sweep => sweep::run(context).await,
     }
 }

@@ -74,6 +74,8 @@ pub enum Route {
     FollowLink(String),
     /// Gives the live access token.
     AccessToken(String),
+    /// Calls the provider's API to see whether that works.
+    TestConnection(String),
     /// Runs the sweep now.
     Sweep,
 }
@@ -135,6 +137,7 @@ impl Route {
             Self::Complete(_) => "/api/v1/connection/{connection_key}/complete",
             Self::ShowLink(_) | Self::FollowLink(_) => "/connect/{token}",
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
+            Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
             Self::Sweep => "/api/v1/sweep",
         }
     }
@@ -154,7 +157,7 @@ impl Route {
             Self::ListClients | Self::ReadClient(_) | Self::ReadClientScope(_) => Some("client:read"),
             Self::UpdateClient(_) | Self::RotateSecret(_) | Self::ReplaceClientScope(_) => Some("client:update"),
             Self::Scopes | Self::Roles => Some("scope:read"),
-            Self::ListConnections | Self::ReadConnection(_) => Some("connection:read"),
+            Self::ListConnections | Self::ReadConnection(_) | Self::TestConnection(_) => Some("connection:read"),
             Self::SaveConnections | Self::PutSecrets(_) | Self::PatchSecrets(_) => Some("connection:create_or_update"),
             Self::DeleteConnection(_) => Some("connection:delete"),
             Self::ReadDefinition(_) => Some("saas_config:read"),
@@ -168,7 +171,7 @@ impl Route {
     /// Whether GET changes nothing (RFC 9110 §9.2.1); where it does, HEAD is refused: a link preview must not use up a
     /// state.
     const fn is_safe(&self) -> bool {
-        !matches!(self, Self::Callback | Self::Authorize(_))
+        !matches!(self, Self::Callback | Self::Authorize(_) | Self::TestConnection(_))
     }
 
     /// Whether people look at it: then also what went wrong is a page, for those who read pages.
@@ -286,6 +289,7 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
         [own, "connect_link"] => vec![(Method::POST, Route::MakeLink(key(own)))],
         [own, "complete"] => vec![(Method::POST, Route::Complete(key(own)))],
         [own, "access_token"] => vec![(Method::GET, Route::AccessToken(key(own)))],
+        [own, "test"] => vec![(Method::GET, Route::TestConnection(key(own)))],
         _ => return None,
     })
 }
@@ -331,7 +335,7 @@ mod tests {
 
     #[test]
     fn head_is_refused_where_get_has_effects() {
-        for path in ["/api/v1/oauth/callback", "/api/v1/connection/shop/authorize"] {
+        for path in ["/api/v1/oauth/callback", "/api/v1/connection/shop/authorize", "/api/v1/connection/shop/test"] {
             assert!(matches!(route(&Method::HEAD, path), Routed::WrongMethod { .. }), "{path}");
         }
     }

@@ -16,6 +16,7 @@ mod client_power;
 mod clients;
 mod compatibility;
 mod connect;
+mod connection_test;
 mod connections;
 mod definitions;
 mod forged;

@@ -8,6 +8,7 @@
 mod authorizing;
 mod documents;
 mod renewal;
+mod testing;
 
 use std::{
     cell::{Cell, RefCell},
@@ -131,6 +132,7 @@ impl<P: ObjectPorts> Actor<P> {
             Command::CompleteAuthorization(back) => self.complete(back).await,
             Command::AccessToken => self.access_token().await,
             Command::RenewIfDue => self.renew_if_due().await,
+            Command::Test => self.test().await,
         };
         match result {
             Ok(reply) => Ok(reply),

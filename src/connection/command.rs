@@ -47,6 +47,8 @@ pub enum Command {
     AccessToken,
     /// Renew the token if it is due.
     RenewIfDue,
+    /// Call the provider's API, to see whether that works.
+    Test,
 }
 
 /// A return from the provider, and who brings it.
@@ -101,6 +103,8 @@ pub enum Reply {
     Done,
     /// What the sweep gets.
     Sweep(SweepOutcome),
+    /// What a test found.
+    Tested(TestOutcome),
     /// It could not be done.
     Refused(Refusal),
 }
@@ -135,6 +139,21 @@ pub enum SweepOutcome {
     NeedsAuthorization,
     /// There is no such connection any more.
     Gone,
+}
+
+/// What a test of a connection found (contract 5.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TestOutcome {
+    /// The provider's API answered as it should.
+    Succeeded,
+    /// It answered with this HTTP status.
+    Status(u16),
+    /// It answered more than we read.
+    TooLarge,
+    /// It could not be asked, or did not answer.
+    Failed(Refusal),
+    /// There is nothing yet to test, or no way to.
+    Skipped(Refusal),
 }
 
 /// Why a connection does not do what it is asked.

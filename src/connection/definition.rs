@@ -21,7 +21,7 @@ use self::reader::{Issues, Known, Node};
 pub use self::{
     authentication::{Authentication, AuthorizationCode, ClientCredentials, DirectAuthentication},
     parameter::Parameter,
-    request::{Action, Body, Protocol, Request, Target},
+    request::{Action, Body, IgnoredErrors, Protocol, Request, Target},
 };
 use crate::protocol::{
     host::HostList,
@@ -91,6 +91,8 @@ pub struct Definition {
     authentication: Option<Authentication>,
     /// The request that tests a connection; none where code would be needed for it.
     test_request: Option<Request>,
+    /// `param_values` of the test: names that stand for a parameter, and which one.
+    test_values: Vec<(String, String)>,
 }
 
 impl Definition {
@@ -178,6 +180,17 @@ impl Definition {
         self.test_request.as_ref()
     }
 
+    /// The secrets under all the names that the test may use for them: its `param_values` name some once more.
+    #[must_use]
+    pub fn test_values(&self, mut secrets: Map<String, Value>) -> Map<String, Value> {
+        for (name, parameter) in &self.test_values {
+            if let Some(value) = secrets.get(parameter).cloned() {
+                secrets.insert(name.clone(), value);
+            }
+        }
+        secrets
+    }
+
     /// The request for an action, if the document has one.
     #[must_use]
     pub fn request(&self, action: Action) -> Option<&Request> {
@@ -249,7 +262,8 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
     let target = client.object(issues).and_then(|_| request::read_address(&client, secrets, issues));
     let strategy = client.member("authentication");
     let authentication = strategy.given().and_then(|_| authentication::read(&strategy, &known, issues));
-    let test_request = read_test_request(&root.member("test_request"), &known, issues);
+    let test_values = read_test_values(&root.member("test_request"), issues);
+    let test_request = read_test_request(&root.member("test_request"), &known, &test_values, issues);
     root.member("endpoints").elements(issues);
     let allowed_hosts = hosts::read_allowed(&root.member("allowed_hosts"), issues);
     Some(Definition {
@@ -265,22 +279,36 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
         allowed_hosts,
         authentication,
         test_request,
+        test_values,
     })
 }
 
-/// Reads `test_request`: its `param_values` name further placeholders; with `request_override` it is code of the
-/// original host, and there is nothing to send.
-fn read_test_request(node: &Node<'_>, known: &[String], issues: &mut Issues) -> Option<Request> {
+/// Reads `test_request`; with `request_override` it is code of the original host, and there is nothing to send.
+fn read_test_request(
+    node: &Node<'_>,
+    known: &[String],
+    values: &[(String, String)],
+    issues: &mut Issues,
+) -> Option<Request> {
     node.object(issues)?;
     if node.member("request_override").given().is_some() {
         return None;
     }
     let mut secrets = known.to_vec();
-    for value in node.member("param_values").optional_elements(issues) {
-        secrets.extend(value.member("name").text(issues).map(str::to_owned));
-    }
+    secrets.extend(values.iter().map(|(name, _)| name.clone()));
     let known = Known { secrets: &secrets, ours: Action::Test.values() };
     request::read(node, known, issues)
+}
+
+/// Reads `param_values` of `test_request`: further names, each for a parameter of the connector where it says which.
+fn read_test_values(node: &Node<'_>, issues: &mut Issues) -> Vec<(String, String)> {
+    let mut values = Vec::new();
+    for value in node.member("param_values").optional_elements(issues) {
+        let name = value.member("name").text(issues);
+        let parameter = value.member("connector_param").optional_text(issues).unwrap_or_default();
+        values.extend(name.map(|name| (name.to_owned(), parameter.to_owned())));
+    }
+    values
 }
 
 /// What a key may hold (contract 5).

@@ -63,6 +63,18 @@ pub struct Profile {
     pub created_at: UnixSeconds,
     /// Last save.
     pub updated_at: UnixSeconds,
+    /// What the last test found, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_test: Option<LastTest>,
+}
+
+/// A test that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastTest {
+    /// When it was over.
+    pub at: UnixSeconds,
+    /// Whether the provider was content.
+    pub succeeded: bool,
 }
 
 impl Profile {
@@ -77,6 +89,7 @@ impl Profile {
             disabled: input.disabled.or_else(|| Some(former?.disabled)).unwrap_or_default(),
             created_at: former.map_or(now, |former| former.created_at),
             updated_at: now,
+            last_test: former.and_then(|former| former.last_test),
         }
     }
 }
@@ -207,8 +220,8 @@ impl Record {
             "created_at": profile.created_at.to_rfc3339(),
             "updated_at": profile.updated_at.to_rfc3339(),
             "disabled": profile.disabled,
-            "last_test_timestamp": null,
-            "last_test_succeeded": null,
+            "last_test_timestamp": profile.last_test.and_then(|test| test.at.to_rfc3339()),
+            "last_test_succeeded": profile.last_test.map(|test| test.succeeded),
             "authorized": self.grant.is_some() && !self.condition.needs_authorization,
             "enabled_actions": null,
             "linked_systems": [],
@@ -249,6 +262,7 @@ mod tests {
             disabled: false,
             created_at: UnixSeconds(1_700_000_000),
             updated_at: UnixSeconds(1_700_000_060),
+            last_test: None,
         };
         let mut record = Record::new(profile.clone());
         let envelope: Envelope = serde_json::from_str("\"v1.k.e\"").unwrap();
@@ -263,6 +277,10 @@ mod tests {
         let pinned = text(include_str!("../../fixtures/storage/v1/profile.json"));
         assert_eq!(stored(Part::Profile), ("profile", pinned.clone()));
         assert_eq!(serde_json::from_str::<Profile>(&pinned).unwrap(), profile);
+        let last_test = Some(LastTest { at: UnixSeconds(1_700_000_120), succeeded: false });
+        let tested = Record::new(Profile { last_test, ..profile });
+        let pinned = text(include_str!("../../fixtures/storage/v1/tested_profile.json"));
+        assert_eq!(tested.stored(Part::Profile).unwrap().1, pinned);
         assert_eq!(stored(Part::Pending), ("pending", text(include_str!("../../fixtures/storage/v1/pending.json"))));
         assert_eq!(stored(Part::Link), ("link", text(include_str!("../../fixtures/storage/v1/link.json"))));
         // As it was written before authorizations were bound to browsers.

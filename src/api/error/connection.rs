@@ -117,6 +117,12 @@ impl ApiError {
         Self::new(status, detail)
     }
 
+    /// What a connection refused to do, in words alone: for an answer that is no error.
+    #[must_use]
+    pub fn refusal_text(refusal: Refusal, key: &ConnectionKey) -> String {
+        Self::refusal(refusal, key).detail.as_str().unwrap_or_default().to_owned()
+    }
+
     /// What a connection refused to do when a browser came back, in Fides's words where they differ. The provider's own
     /// text is never repeated (checklist L5).
     #[must_use]

@@ -44,7 +44,8 @@ fn after(route: &Route) -> Option<Route> {
         Route::Complete(_) => Route::ShowLink("t1".to_owned()),
         Route::ShowLink(_) => Route::FollowLink("t1".to_owned()),
         Route::FollowLink(_) => Route::AccessToken(key()),
-        Route::AccessToken(_) => Route::Sweep,
+        Route::AccessToken(_) => Route::TestConnection(key()),
+        Route::TestConnection(_) => Route::Sweep,
         Route::Sweep => return None,
     })
 }

@@ -22,21 +22,26 @@ use crate::{
 impl<P: ObjectPorts> Actor<P> {
     /// Gives the live access token.
     pub(super) async fn access_token(self: &Rc<Self>) -> Result<Reply, Stop> {
+        self.token().await.map(Reply::Token)
+    }
+
+    /// The live access token, renewed first if it must be.
+    pub(super) async fn token(self: &Rc<Self>) -> Result<LiveToken, Stop> {
         let now = self.ports.now();
         if let Some((token, until)) = &*self.live.borrow()
             && now < *until
         {
-            return Ok(Reply::Token(token.clone()));
+            return Ok(token.clone());
         }
         let record = self.existing()?;
         let renewal = renewal_of(&record)?;
         match on_read(record.grant.as_ref(), &record.condition, renewal, self.settings.refresh_lead, now) {
-            ReadDecision::Serve => Ok(Reply::Token(self.live_token(&record)?)),
+            ReadDecision::Serve => self.live_token(&record),
             ReadDecision::ServeAndRenew => {
                 drop(self.renewal());
-                Ok(Reply::Token(self.live_token(&record)?))
+                self.live_token(&record)
             }
-            ReadDecision::Renew => self.renewal().await.map(Reply::Token),
+            ReadDecision::Renew => self.renewal().await,
             ReadDecision::BackingOff(fault) => Err(Refusal::Provider(fault).into()),
             ReadDecision::NeedsAuthorization => Err(Refusal::NeedsAuthorization.into()),
         }

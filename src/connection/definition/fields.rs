@@ -6,7 +6,10 @@
 use http::HeaderName;
 use serde_json::Value;
 
-use super::reader::{Issues, Known, Node};
+use super::{
+    reader::{Issues, Known, Node},
+    request::IgnoredErrors,
+};
 use crate::connection::template::Template;
 
 /// Header fields that the transport, the platform or a browser owns (checklist P13).
@@ -88,4 +91,20 @@ pub(super) fn read_query(node: &Node<'_>, known: Known<'_>, issues: &mut Issues)
         }
     }
     query
+}
+
+/// Reads `ignore_errors`: true, false, or a list of HTTP status codes.
+pub(super) fn read_ignored(node: &Node<'_>, issues: &mut Issues) -> IgnoredErrors {
+    if !matches!(node.given(), Some(Value::Array(_))) {
+        return IgnoredErrors::Every(node.switch(false, issues));
+    }
+    let mut codes = Vec::new();
+    for element in node.elements(issues) {
+        let code = element.given().and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        match code.filter(|code| (100..600).contains(code)) {
+            Some(code) => codes.push(code),
+            None => issues.push(element.issue("an HTTP status code is a whole number from 100 to 599")),
+        }
+    }
+    IgnoredErrors::Some(codes)
 }

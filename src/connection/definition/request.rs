@@ -7,7 +7,7 @@ use http::{HeaderName, Method, header};
 
 use super::{
     authentication::{self, DirectAuthentication},
-    fields::{read_headers, read_query},
+    fields::{self, read_headers, read_query},
     reader::{Issues, Known, Node},
 };
 use crate::{
@@ -140,6 +140,29 @@ pub struct Request {
     pub query: Vec<(String, Template)>,
     /// The body, if any.
     pub body: Option<Body>,
+    /// Answers that are errors and yet no failure.
+    pub ignored: IgnoredErrors,
+}
+
+/// `ignore_errors` of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IgnoredErrors {
+    /// Every status of 400 and above, or none.
+    Every(bool),
+    /// These.
+    Some(Vec<u16>),
+}
+
+impl Request {
+    /// Whether an answer with this status is a success. A redirect, which we never follow, is none.
+    #[must_use]
+    pub fn succeeds_with(&self, status: u16) -> bool {
+        let is_ignored = match &self.ignored {
+            IgnoredErrors::Every(all) => *all && status >= 400,
+            IgnoredErrors::Some(codes) => codes.contains(&status),
+        };
+        (200..300).contains(&status) || is_ignored
+    }
 }
 
 /// Reads a request; notes what is wrong with it.
@@ -156,6 +179,7 @@ pub(super) fn read(node: &Node<'_>, known: Known<'_>, issues: &mut Issues) -> Op
     let headers = read_headers(&node.member("headers"), known, issues);
     let query = read_query(&node.member("query_params"), known, issues);
     let body = read_body(node, &headers, known, issues);
+    let ignored = fields::read_ignored(&node.member("ignore_errors"), issues);
     let method = method?;
     if body.is_some() && matches!(method, Method::GET | Method::HEAD) {
         issues.push(node.member("body").issue("a GET or HEAD request has no body"));
@@ -166,7 +190,7 @@ pub(super) fn read(node: &Node<'_>, known: Known<'_>, issues: &mut Issues) -> Op
     if authenticates && names_field {
         issues.push(node.member("headers").issue("Authorization is set by client_config.authentication already"));
     }
-    Some(Request { method, target, path: path?, headers, query, body })
+    Some(Request { method, target, path: path?, headers, query, body, ignored })
 }
 
 /// Reads `method`.

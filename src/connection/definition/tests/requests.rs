@@ -204,3 +204,20 @@ fn a_lifetime_is_a_whole_number_of_seconds() {
         assert_eq!(issues(with(place, value.clone())).len(), 1, "{value}");
     }
 }
+
+/// Contract 6.3: `ignore_errors` is true, false, or a list of status codes.
+#[test]
+fn ignored_errors_are_read() {
+    let request = |ignored: Value| Definition::from_document(with("/test_request/ignore_errors", ignored));
+    let succeeds = |ignored: Value| {
+        let definition = request(ignored).unwrap();
+        [199, 200, 299, 302, 404, 500].map(|status| definition.test_request().unwrap().succeeds_with(status))
+    };
+    assert_eq!(succeeds(json!(null)), [false, true, true, false, false, false]);
+    assert_eq!(succeeds(json!(false)), [false, true, true, false, false, false]);
+    assert_eq!(succeeds(json!(true)), [false, true, true, false, true, true]);
+    assert_eq!(succeeds(json!([404])), [false, true, true, false, true, false]);
+    for bad in [json!("yes"), json!(["404"]), json!([99]), json!([600]), json!([-1]), json!({})] {
+        assert_eq!(request(bad.clone()).unwrap_err().len(), 1, "{bad}");
+    }
+}

@@ -1,0 +1,43 @@
+//! `/api/v1/connection/{connection_key}/test`: does the connection work?
+
+use serde_json::json;
+
+use super::{managed, refused};
+use crate::{
+    api::{Context, OK, Ports, answer::Answer, error::ApiError},
+    connection::{
+        command::{Command, Reply, TestOutcome},
+        key::ConnectionKey,
+    },
+};
+
+/// `GET /connection/{connection_key}/test`: calls the provider's API. A test that fails is an answer, not an error.
+///
+/// # Errors
+/// 404.
+pub(in crate::api) async fn test<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    match managed(context, key, |_| Ok(Command::Test)).await? {
+        (Reply::Tested(outcome), key) => status("Test completed", Some(outcome), &key),
+        (other, key) => Err(refused(other, &key)),
+    }
+}
+
+/// What is answered after a test (contract 5.3, 5.4): none was made where there is no outcome. The reason is in words of
+/// ours, with a status or an error code as the provider's only contribution (checklist L5, S15).
+pub(super) fn status(done: &str, outcome: Option<TestOutcome>, key: &ConnectionKey) -> Result<Answer, ApiError> {
+    let operational = |text: String| format!("Operational Error connecting to '{key}': {text}");
+    let (status, reason) = match outcome {
+        None => (None, None),
+        Some(TestOutcome::Succeeded) => (Some("succeeded"), None),
+        Some(TestOutcome::Status(status)) => {
+            (Some("failed"), Some(format!("Client call failed with status code '{status}'")))
+        }
+        Some(TestOutcome::TooLarge) => {
+            (Some("failed"), Some(operational("The provider's answer is too large.".to_owned())))
+        }
+        Some(TestOutcome::Failed(refusal)) => (Some("failed"), Some(operational(ApiError::refusal_text(refusal, key)))),
+        Some(TestOutcome::Skipped(refusal)) => (Some("skipped"), Some(ApiError::refusal_text(refusal, key))),
+    };
+    let msg = format!("{done} for ConnectionConfig with key: {key}.");
+    Answer::json(OK, &json!({ "msg": msg, "test_status": status, "failure_reason": reason }))
+}

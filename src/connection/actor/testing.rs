@@ -1,0 +1,105 @@
+//! The test of one connection: one call of the provider's API, as the definition says (contract 5.4).
+
+use std::rc::Rc;
+
+use super::{Actor, ObjectPorts, Stop};
+use crate::{
+    connection::{
+        authorization,
+        command::{LiveToken, Refusal, Reply, TestOutcome},
+        definition::{Action, Authentication, Definition},
+        record::{LastTest, Part, Profile, Record},
+        refresh::Fault,
+        template::values::Values,
+        token_exchange::{self, RequestProblem},
+    },
+    ports::{ProviderFailure, ProviderRequest},
+    protocol::secret::SecretText,
+};
+
+impl<P: ObjectPorts> Actor<P> {
+    /// Calls the provider's API, and notes what came of it. The provider gets two requests at most: one for a token, where
+    /// the stored one has expired, and the test. Whatever it answers to the test, no token is lost.
+    pub(super) async fn test(self: &Rc<Self>) -> Result<Reply, Stop> {
+        if let Some(refusal) = untestable(&*self.existing()?) {
+            return Ok(Reply::Tested(TestOutcome::Skipped(refusal)));
+        }
+        let token = self.token_for_test().await;
+        let (record, revision) = (self.existing()?, self.revision.get());
+        let outcome = match token.and_then(|token| self.test_request(&record, token)) {
+            Ok((definition, request)) => self.call(&definition, request).await,
+            Err(Stop::Refused(refusal)) => TestOutcome::Failed(refusal),
+            Err(broken) => return Err(broken),
+        };
+        let now = self.existing()?;
+        // What was found about other secrets, or another definition, says nothing about these.
+        if self.revision.get() == revision && record.definition == now.definition {
+            let last_test = LastTest { at: self.ports.now(), succeeded: outcome == TestOutcome::Succeeded };
+            let profile = Profile { last_test: Some(last_test), ..now.profile.clone() };
+            self.store(Record { profile, ..(*now).clone() }, &[Part::Profile])?;
+            self.publish().await?;
+        }
+        Ok(Reply::Tested(outcome))
+    }
+
+    /// The live token, where the connection is one of OAuth: as for whoever reads it.
+    async fn token_for_test(self: &Rc<Self>) -> Result<Option<LiveToken>, Stop> {
+        let record = self.existing()?;
+        if !is_oauth(&record) {
+            return Ok(None);
+        }
+        // Without them no request for a token is made: it would only fail, and be held against the connection.
+        self.ready(&record, false)?;
+        self.token().await.map(Some)
+    }
+
+    /// The test's request.
+    fn test_request(
+        &self,
+        record: &Record,
+        token: Option<LiveToken>,
+    ) -> Result<(Rc<Definition>, ProviderRequest), Stop> {
+        let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
+        let secrets = definition.test_values(self.secrets(record)?);
+        let redirect_uri = SecretText::new(self.settings.public_url.callback());
+        let token = token.map(|token| SecretText::new(token.access_token));
+        let mut values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets);
+        if let Some(token) = &token {
+            values = values.with("access_token", token);
+        }
+        let request = token_exchange::test_request(definition, &values, &authorization::policy(&self.settings));
+        let request = request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        Ok((Rc::clone(definition), request))
+    }
+
+    /// Sends it. Nothing of the answer counts but its status.
+    async fn call(&self, definition: &Definition, request: ProviderRequest) -> TestOutcome {
+        match self.ports.send(request).await {
+            Ok(answer) => match definition.test_request() {
+                Some(request) if request.succeeds_with(answer.status) => TestOutcome::Succeeded,
+                _ => TestOutcome::Status(answer.status),
+            },
+            Err(ProviderFailure::TooLarge) => TestOutcome::TooLarge,
+            Err(ProviderFailure::Unreachable) => TestOutcome::Failed(Refusal::Provider(Fault::Unreachable)),
+            Err(ProviderFailure::TimedOut) => TestOutcome::Failed(Refusal::Provider(Fault::TimedOut)),
+        }
+    }
+}
+
+/// Why a connection cannot be tested, if so: it has no definition, the test is code of another product, or nobody has
+/// authorized it yet. Such a test is skipped; whatever else is missing makes it fail.
+fn untestable(record: &Record) -> Option<Refusal> {
+    let Some(definition) = &record.definition else { return Some(Refusal::NoDefinition) };
+    if definition.test_request().is_none() {
+        let problem = RequestProblem::NotOffered { action: Action::Test };
+        return Some(Refusal::NotSendable(problem.to_string()));
+    }
+    let by_code = matches!(definition.authentication(), Some(Authentication::AuthorizationCode(_)));
+    (by_code && record.grant.is_none()).then_some(Refusal::NeedsAuthorization)
+}
+
+/// Whether the connection has tokens of the provider.
+fn is_oauth(record: &Record) -> bool {
+    let authentication = record.definition.as_ref().and_then(|definition| definition.authentication());
+    matches!(authentication, Some(Authentication::AuthorizationCode(_) | Authentication::ClientCredentials(_)))
+}
