@@ -14,7 +14,7 @@ use crate::{
         key::ConnectionKey,
         return_address,
     },
-    protocol::validation::Issue,
+    protocol::{time::UnixSeconds, validation::Issue},
 };
 
 /// `GET /connection`: one page, by name.
@@ -122,17 +122,23 @@ pub(super) async fn access_token<P: Ports>(context: &Context<'_, P>, key: &str) 
     guarded.admit_within(context, context.deployment.settings.revocation_lag).await?;
     let key = connection_key(key)?;
     match context.ports.command(&key, Command::AccessToken).await? {
-        Reply::Token(LiveToken { access_token, token_type, expires_at }) => Answer::json(
-            OK,
-            &json!({
-                "access_token": access_token,
-                "token_type": token_type,
-                "expires_at": expires_at,
-                "expires_in": expires_at.since(context.ports.now()),
-            }),
-        ),
+        Reply::Token(token) => Answer::json(OK, &shown_token(token, context.ports.now())),
         other => Err(refused(other, &key)),
     }
+}
+
+/// The answer of a token read, in the words of RFC 6749 §5.1: the refresh token never leaves.
+fn shown_token(token: LiveToken, now: UnixSeconds) -> Map<String, Value> {
+    let LiveToken { access_token, token_type, expires_at, scope, kept } = token;
+    let mut shown = kept.members().clone();
+    shown.insert("access_token".to_owned(), access_token.into());
+    shown.insert("token_type".to_owned(), token_type.into());
+    shown.insert("expires_at".to_owned(), expires_at.0.into());
+    shown.insert("expires_in".to_owned(), expires_at.since(now).0.into());
+    if let Some(scope) = scope {
+        shown.insert("scope".to_owned(), scope.into());
+    }
+    shown
 }
 
 /// Checks the caller, then the path, then the body, and sends the command.

@@ -23,6 +23,7 @@ mod forged;
 mod guard;
 mod hostile_text;
 mod introspection;
+mod kept_members;
 mod messages;
 mod renewal;
 mod renewal_faults;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{key::ConnectionKey, record::ProfileInput, refresh::Fault};
+use super::{key::ConnectionKey, record::ProfileInput, refresh::Fault, token_exchange::kept::Kept};
 use crate::protocol::{secret::SecretDigest, time::UnixSeconds, validation::Issue};
 
 /// A command, addressed: the object does not always know its own name.
@@ -118,6 +118,10 @@ pub struct LiveToken {
     pub token_type: String,
     /// When it expires.
     pub expires_at: UnixSeconds,
+    /// What was granted, where the provider said it (RFC 6749 §5.1).
+    pub scope: Option<String>,
+    /// What else of the provider's answer was kept.
+    pub kept: Kept,
 }
 
 impl std::fmt::Debug for LiveToken {

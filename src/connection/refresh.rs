@@ -37,6 +37,9 @@ pub struct Grant {
     pub expires_at: UnixSeconds,
     /// The scope that was granted, where the provider told it.
     pub scope: Option<String>,
+    /// What the definition asked to be kept of the answer, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Envelope>,
 }
 
 /// How renewing went lately.
@@ -189,6 +192,7 @@ mod tests {
             obtained_at: UnixSeconds(1_000),
             expires_at: UnixSeconds(2_000),
             scope: None,
+            kept: None,
         }
     }
 
@@ -285,6 +289,9 @@ mod tests {
     fn stored_forms_are_pinned() {
         let stored = include_str!("../../fixtures/storage/v1/grant.json").trim_end();
         assert_eq!(serde_json::to_string(&grant()).unwrap(), stored);
+        let with_kept = Grant { kept: Some(grant().access_token), ..grant() };
+        let stored = stored.replace(r#""scope":null"#, r#""scope":null,"kept":"v1.k.e""#);
+        assert_eq!(serde_json::to_string(&with_kept).unwrap(), stored);
         let stored = include_str!("../../fixtures/storage/v1/condition.json").trim_end();
         assert_eq!(serde_json::to_string(&waiting()).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Condition>(stored).unwrap(), waiting());

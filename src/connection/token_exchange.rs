@@ -13,6 +13,7 @@
 pub mod answer;
 mod exchange;
 mod form;
+pub mod kept;
 
 use thiserror::Error;
 use url::Url;

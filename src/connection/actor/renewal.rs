@@ -10,10 +10,11 @@ use crate::{
         authorization,
         command::{LiveToken, Refusal, Reply, SweepOutcome},
         definition::{Authentication, Definition},
+        envelope::Envelope,
         record::{Part, Record},
         refresh::{Condition, Fault, Grant, ReadDecision, Renewal, on_read},
         template::values::Values,
-        token_exchange::{self, AnswerProblem, TokenAnswer},
+        token_exchange::{self, AnswerProblem, TokenAnswer, kept::Kept},
     },
     ports::{PortError, ProviderFailure, ProviderRequest},
     protocol::{secret::SecretText, time::UnixSeconds},
@@ -174,8 +175,10 @@ impl<P: ObjectPorts> Actor<P> {
             .transpose()?;
         let access_token =
             grant.map(|grant| self.open("access_token", grant.generation, &grant.access_token)).transpose()?;
+        let kept = grant.map(|grant| self.open_kept(grant)).transpose()?.unwrap_or_default();
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let mut values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets);
+        let values = Values::new().with("redirect_uri", &redirect_uri);
+        let mut values = values.with_all(kept.members()).with_all(&secrets);
         for (name, token) in [("refresh_token", &refresh_token), ("access_token", &access_token)] {
             if let Some(token) = token {
                 values = values.with(name, token);
@@ -203,8 +206,10 @@ impl<P: ObjectPorts> Actor<P> {
             ProviderFailure::TimedOut => Fault::TimedOut,
             ProviderFailure::TooLarge => Fault::Unreadable,
         })?;
-        let assumed = definition.authentication().and_then(Authentication::expires_in);
-        token_exchange::read_answer(&response, self.ports.now(), assumed).map_err(|problem| match problem {
+        let authentication = definition.authentication();
+        let assumed = authentication.and_then(Authentication::expires_in);
+        let keep = authentication.map_or(&[][..], Authentication::keep);
+        token_exchange::read_answer(&response, self.ports.now(), assumed, keep).map_err(|problem| match problem {
             AnswerProblem::Refused { error, .. } => Fault::Refused { error: error.map(|code| code.to_string()) },
             AnswerProblem::TooManyRequests { .. } => Fault::Busy,
             AnswerProblem::Failed { .. } => Fault::Failed,
@@ -229,6 +234,8 @@ impl<P: ObjectPorts> Actor<P> {
                 former.refresh_token.clone().map(|envelope| (envelope, former.refresh_token_generation))
             }),
         };
+        let former_kept = former.map(|former| self.open_kept(former)).transpose()?.unwrap_or_default();
+        let kept = answer.kept.clone().over(former_kept);
         let (refresh_token, refresh_token_generation) =
             refresh_token.map_or((None, 0), |(envelope, generation)| (Some(envelope), generation));
         let grant = Grant {
@@ -240,12 +247,30 @@ impl<P: ObjectPorts> Actor<P> {
             obtained_at: self.ports.now(),
             expires_at: answer.expires_at,
             scope: answer.scope.clone(),
+            kept: self.seal_kept(&kept, generation)?,
         };
         let recovered = record.condition != Condition::default();
         let record = Record { grant: Some(grant), condition: Condition::default(), ..(*record).clone() };
         let parts: &[Part] = if recovered { &[Part::Grant, Part::Condition] } else { &[Part::Grant] };
         let record = self.store(record, parts)?;
         self.live_token(&record)
+    }
+
+    /// Seals what is kept of an answer, if anything.
+    fn seal_kept(&self, kept: &Kept, generation: u64) -> Result<Option<Envelope>, Stop> {
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let text = serde_json::to_string(kept).map_err(|error| PortError(format!("kept members: {error}")))?;
+        self.seal("kept", generation, &SecretText::new(text)).map(Some)
+    }
+
+    /// What is kept of the answer that gave a grant.
+    fn open_kept(&self, grant: &Grant) -> Result<Kept, Stop> {
+        let Some(envelope) = &grant.kept else { return Ok(Kept::default()) };
+        let text = self.open("kept", grant.generation, envelope)?;
+        let kept = serde_json::from_slice(text.expose().as_bytes());
+        Ok(kept.map_err(|_| PortError("kept members are no object".to_owned()))?)
     }
 
     /// The stored token in clear; remembered until it is due.
@@ -256,6 +281,8 @@ impl<P: ObjectPorts> Actor<P> {
             access_token: access_token.expose().to_owned(),
             token_type: grant.token_type.clone(),
             expires_at: grant.expires_at,
+            scope: grant.scope.clone(),
+            kept: self.open_kept(grant)?,
         };
         self.live.replace(Some((token.clone(), grant.due_at(self.settings.refresh_lead))));
         Ok(token)

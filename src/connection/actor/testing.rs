@@ -11,7 +11,7 @@ use crate::{
         record::{LastTest, Part, Profile, Record},
         refresh::Fault,
         template::values::Values,
-        token_exchange::{self, RequestProblem},
+        token_exchange::{self, RequestProblem, kept::Kept},
     },
     ports::{ProviderFailure, ProviderRequest},
     protocol::secret::SecretText,
@@ -62,8 +62,12 @@ impl<P: ObjectPorts> Actor<P> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
         let secrets = definition.test_values(self.secrets(record)?);
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let token = token.map(|token| SecretText::new(token.access_token));
-        let mut values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets);
+        let (token, kept) = match token {
+            Some(token) => (Some(SecretText::new(token.access_token)), token.kept),
+            None => (None, Kept::default()),
+        };
+        let values = Values::new().with("redirect_uri", &redirect_uri);
+        let mut values = values.with_all(kept.members()).with_all(&secrets);
         if let Some(token) = &token {
             values = values.with("access_token", token);
         }

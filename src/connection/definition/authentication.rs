@@ -13,7 +13,10 @@ use super::{
     request::{self, Action, Request},
 };
 use crate::{
-    connection::template::{Template, json::JsonTemplate},
+    connection::{
+        template::{Template, json::JsonTemplate},
+        token_exchange::kept::may_be_kept,
+    },
     protocol::{time::Seconds, validation::Issue},
 };
 
@@ -54,6 +57,8 @@ pub struct AuthorizationCode {
     pub pkce: bool,
     /// What the provider calls itself in `iss` (our extension, RFC 9207): where it is given, `iss` must be.
     pub issuer: Option<Template>,
+    /// Members of the token answer that are kept (our extension).
+    pub keep: Vec<String>,
 }
 
 /// `oauth2_client_credentials`.
@@ -67,6 +72,8 @@ pub struct ClientCredentials {
     pub revoke_request: Option<Request>,
     /// Lifetime of an access token, where the provider does not say or says more.
     pub expires_in: Option<Seconds>,
+    /// Members of the token answer that are kept (our extension).
+    pub keep: Vec<String>,
 }
 
 /// Authentication without a token exchange.
@@ -125,6 +132,16 @@ impl Authentication {
             Self::AuthorizationCode(flow) => flow.expires_in,
             Self::ClientCredentials(flow) => flow.expires_in,
             Self::Direct(_) => None,
+        }
+    }
+
+    /// Members of the token answer that are kept; afterwards they are placeholders.
+    #[must_use]
+    pub fn keep(&self) -> &[String] {
+        match self {
+            Self::AuthorizationCode(flow) => &flow.keep,
+            Self::ClientCredentials(flow) => &flow.keep,
+            Self::Direct(_) => &[],
         }
     }
 
@@ -238,8 +255,9 @@ fn read_authorization_code(node: &Node<'_>, secrets: &[String], issues: &mut Iss
     }
     let known = Known { secrets, ours: Action::Access.values() };
     let token_request = request::read(&node.member("token_request"), known, issues);
-    let refresh_request = read_optional(node, "refresh_request", secrets, issues);
-    let revoke_request = read_optional(node, "revoke_request", secrets, issues);
+    let (keep, after) = read_keep(&node.member("keep"), secrets, issues);
+    let refresh_request = read_optional(node, "refresh_request", &after, issues);
+    let revoke_request = read_optional(node, "revoke_request", &after, issues);
     let expires_in = read_lifetime(&node.member("expires_in"), issues);
     let pkce = node.member("pkce").switch(true, issues);
     let expected = read_issuer(&node.member("issuer"), secrets, issues);
@@ -251,6 +269,7 @@ fn read_authorization_code(node: &Node<'_>, secrets: &[String], issues: &mut Iss
         expires_in,
         pkce,
         issuer: expected,
+        keep,
     })
 }
 
@@ -275,10 +294,11 @@ fn read_client_credentials(node: &Node<'_>, secrets: &[String], issues: &mut Iss
     node.object(issues)?;
     let known = Known { secrets, ours: &[] };
     let token_request = request::read(&node.member("token_request"), known, issues);
-    let refresh_request = read_optional(node, "refresh_request", secrets, issues);
-    let revoke_request = read_optional(node, "revoke_request", secrets, issues);
+    let (keep, after) = read_keep(&node.member("keep"), secrets, issues);
+    let refresh_request = read_optional(node, "refresh_request", &after, issues);
+    let revoke_request = read_optional(node, "revoke_request", &after, issues);
     let expires_in = read_lifetime(&node.member("expires_in"), issues);
-    Some(ClientCredentials { token_request: token_request?, refresh_request, revoke_request, expires_in })
+    Some(ClientCredentials { token_request: token_request?, refresh_request, revoke_request, expires_in, keep })
 }
 
 /// Reads a request that may be missing or null: one about tokens that we hold.
@@ -299,6 +319,20 @@ fn read_issuer(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> Opti
         issues.push(node.issue("an issuer is an https URL without query or fragment"));
     }
     Some(template)
+}
+
+/// Reads `keep`: names of members of the token answer. Gives also the names that placeholders may have afterwards.
+fn read_keep(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> (Vec<String>, Vec<String>) {
+    /// Most names.
+    const LIMIT: usize = 16;
+    let names = node.optional_texts(issues).unwrap_or_default();
+    if names.len() > LIMIT || !names.iter().all(|name| may_be_kept(name) && !secrets.contains(name)) {
+        issues.push(node.issue(format!(
+            "at most {LIMIT} names of letters, digits, '-' and '_' that mean nothing else, neither here nor in a token answer"
+        )));
+    }
+    let after = [secrets, &names].concat();
+    (names, after)
 }
 
 /// Reads `expires_in`: seconds as a number or as text, at least 1, at most [`LIFETIME_LIMIT`].

@@ -11,6 +11,7 @@ use std::{borrow::Cow, fmt};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::kept::Kept;
 use crate::{
     connection::definition::LIFETIME_LIMIT,
     ports::{PROVIDER_ANSWER_LIMIT, ProviderResponse},
@@ -62,6 +63,8 @@ pub struct TokenAnswer {
     pub expires_at: UnixSeconds,
     /// What was granted, where the provider says it (RFC 6749 §3.3): as granted, also if fewer than asked for (K16).
     pub scope: Option<String>,
+    /// What the definition asked for beside.
+    pub kept: Kept,
 }
 
 /// An error code of a provider: lower-case letters, `_`, `-`, `.`, at most 64. No digits, so that a secret that a
@@ -161,7 +164,7 @@ fn code_text(error: Option<&ErrorCode>) -> String {
 /// Reads the answer to a token or refresh request that arrived at `now`.
 ///
 /// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour (D28). An `expires_in`
-/// of 0, null or nothing counts as not there, as in Fides.
+/// of 0, null or nothing counts as not there, as in Fides. Members whose names are in `keep` are kept.
 ///
 /// # Errors
 ///
@@ -170,6 +173,7 @@ pub fn read_answer(
     response: &ProviderResponse,
     now: UnixSeconds,
     definition_expires_in: Option<Seconds>,
+    keep: &[String],
 ) -> Result<TokenAnswer, AnswerProblem> {
     if response.body.len() > PROVIDER_ANSWER_LIMIT {
         return Err(AnswerProblem::TooLarge);
@@ -200,6 +204,7 @@ pub fn read_answer(
         lifetime,
         expires_at: now.plus(lifetime),
         scope: scope(&members),
+        kept: Kept::of(&members, keep),
     })
 }
 

@@ -13,7 +13,7 @@ fn response(status: u16, content_type: &str, body: &str) -> ProviderResponse {
 }
 
 fn read(status: u16, content_type: &str, body: &str) -> Result<TokenAnswer, AnswerProblem> {
-    read_answer(&response(status, content_type, body), NOW, None)
+    read_answer(&response(status, content_type, body), NOW, None, &[])
 }
 
 /// A JSON answer with an access token and one more member.
@@ -79,7 +79,7 @@ fn answers_that_are_not_token_answers_are_problems() {
 #[test]
 fn answers_that_are_not_text_or_too_large_are_problems() {
     let bytes = ProviderResponse { body: vec![0x1f, 0x8b, 0xff], ..response(200, "application/json", "") };
-    assert_eq!(read_answer(&bytes, NOW, None), Err(AnswerProblem::NotUnderstood));
+    assert_eq!(read_answer(&bytes, NOW, None, &[]), Err(AnswerProblem::NotUnderstood));
     let deep = format!("{{\"access_token\": {}", "[".repeat(100_000));
     assert_eq!(read(200, "application/json", &deep), Err(AnswerProblem::NotUnderstood));
     let large = " ".repeat(PROVIDER_ANSWER_LIMIT + 1);

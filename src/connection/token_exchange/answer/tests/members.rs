@@ -62,7 +62,7 @@ fn the_smaller_lifetime_counts() {
         (None, None, 3600),
     ] {
         let body = json!({"access_token": "at", "expires_in": theirs}).to_string();
-        let answer = read_answer(&response(200, "application/json", &body), NOW, ours.map(Seconds));
+        let answer = read_answer(&response(200, "application/json", &body), NOW, ours.map(Seconds), &[]);
         assert_eq!(answer.unwrap().lifetime, Seconds(lifetime), "{theirs:?} {ours:?}");
     }
 }
