@@ -88,6 +88,7 @@ const postern :Workerd.Worker = (
     (name = "REFRESH_LEAD_SECONDS", fromEnvironment = "REFRESH_LEAD_SECONDS"),
     (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),
     (name = "AUDIT_RETENTION_DAYS", fromEnvironment = "AUDIT_RETENTION_DAYS"),
+    (name = "APP_ENCRYPTION_KEYS_PREVIOUS", fromEnvironment = "APP_ENCRYPTION_KEYS_PREVIOUS"),
     (name = "SIGNING_KEYS", fromEnvironment = "SIGNING_KEYS"),
     (name = "FIDES_COMPATIBILITY", fromEnvironment = "FIDES_COMPATIBILITY"),
     (name = "REQUIRE_BROWSER_BINDING", fromEnvironment = "REQUIRE_BROWSER_BINDING"),

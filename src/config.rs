@@ -3,18 +3,15 @@
 //! Decides: which values are acceptable and what is derived from them. Leaves to others: where the text comes from (the
 //! edge looks names up in the runtime's environment). A problem names the setting, never its value.
 
+mod application_key;
 pub mod compatibility;
 mod hosts;
 pub mod origins;
 mod signing_keys;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use hkdf::Hkdf;
-use sha2::Sha256;
 use url::{Host, Url};
-use zeroize::Zeroizing;
 
-pub use self::signing_keys::ScheduledKey;
+pub use self::{application_key::ApplicationKey, signing_keys::ScheduledKey};
 use self::{compatibility::Compatibility, origins::Origins};
 use crate::protocol::{
     host::HostList,
@@ -40,6 +37,8 @@ pub struct Settings {
     pub access_token_lifetime: Seconds,
     /// The key that every other key is derived from.
     pub application_key: ApplicationKey,
+    /// Other keys of the same kind, on their way out (or in): they open and verify, they seal and sign nothing.
+    pub previous_keys: Vec<ApplicationKey>,
     /// The keys of access tokens.
     pub signing_keys: Vec<ScheduledKey>,
     /// Where this deployment is reached.
@@ -66,6 +65,13 @@ pub struct Settings {
     pub compatibility: Compatibility,
 }
 
+impl Settings {
+    /// The application key, then the previous ones.
+    pub fn application_keys(&self) -> impl Iterator<Item = &ApplicationKey> {
+        std::iter::once(&self.application_key).chain(&self.previous_keys)
+    }
+}
+
 /// The root client: it exists in the settings only.
 #[derive(Debug)]
 pub struct RootClient {
@@ -76,62 +82,16 @@ pub struct RootClient {
     /// Changes with id or secret, so that tokens of an earlier root client are dead. Keyed, since the secret is chosen
     /// by people and the epoch is readable in the token.
     pub epoch: u64,
+    /// What it was, for the same id and secret, under the previous application keys: tokens survive a rotation.
+    pub previous_epochs: Vec<u64>,
 }
 
-/// 32 bytes from which each purpose gets a key of its own.
-pub struct ApplicationKey(Zeroizing<[u8; 32]>);
-
-impl std::fmt::Debug for ApplicationKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("ApplicationKey(***)")
-    }
-}
-
-impl ApplicationKey {
-    /// HKDF-SHA256 (RFC 5869) with a label for the purpose: no key serves two (checklist E7).
+impl RootClient {
+    /// Whether tokens of this epoch are this client's.
     #[must_use]
-    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        // Expanding to 32 bytes cannot fail: the limit is 255 * 32 (RFC 5869 §2.3).
-        let _ = Hkdf::<Sha256>::new(None, self.0.as_ref()).expand(purpose.as_bytes(), key.as_mut());
-        key
+    pub fn has_epoch(&self, epoch: u64) -> bool {
+        self.epoch == epoch || self.previous_epochs.contains(&epoch)
     }
-
-    /// Reads the setting: 32 bytes of text (as Fides has it), 44 characters of base64, or 64 of hexadecimal.
-    fn read(text: &str) -> Result<Self, &'static str> {
-        let bytes: Option<[u8; 32]> = match text.len() {
-            32 => text.as_bytes().try_into().ok(),
-            _ => key_bytes(text),
-        };
-        let bytes = bytes.ok_or("must be 32 bytes of text, 44 characters of base64 or 64 hexadecimal digits")?;
-        if bytes.iter().all(|byte| *byte == 0) {
-            return Err("must not be all zero");
-        }
-        Ok(Self(Zeroizing::new(bytes)))
-    }
-}
-
-/// 32 bytes: 44 characters of base64, or 64 hexadecimal digits.
-fn key_bytes(text: &str) -> Option<[u8; 32]> {
-    match text.len() {
-        44 => STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()),
-        64 => hex_bytes(text),
-        _ => None,
-    }
-}
-
-/// 64 hexadecimal digits as 32 bytes.
-fn hex_bytes(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes: Option<Vec<u8>> = text
-        .as_bytes()
-        .chunks_exact(2)
-        .map(|pair| match pair {
-            [high, low] => Some(digit(*high)? * 16 + digit(*low)?),
-            _ => None,
-        })
-        .collect();
-    bytes?.try_into().ok()
 }
 
 /// An origin: scheme, host and port; the issuer (RFC 8414 §2), the audience and the base of the callback.
@@ -243,6 +203,9 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let client_id = reader.required("OAUTH_ROOT_CLIENT_ID", root_text);
     let client_secret = reader.required("OAUTH_ROOT_CLIENT_SECRET", root_text);
     let application_key = reader.required("APP_ENCRYPTION_KEY", ApplicationKey::read);
+    let key = application_key.as_ref();
+    let previous_keys =
+        reader.optional("APP_ENCRYPTION_KEYS_PREVIOUS", Vec::new(), |text| ApplicationKey::read_previous(text, key));
     let public_url = reader.required("PUBLIC_URL", PublicUrl::read);
     // Default of Fides: 8 days. At most a year.
     let minutes = reader.optional("OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", 11_520, |text| within(text, 1, 525_600));
@@ -251,9 +214,10 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let refresh_lead = reader.optional("REFRESH_LEAD_SECONDS", 600, |text| within(text, 0, 86_400));
     let revocation_lag = reader.optional("REVOCATION_LAG_SECONDS", 10, |text| within(text, 0, 300));
     let audit_days = reader.optional("AUDIT_RETENTION_DAYS", 90, |text| within(text, 1, 3650));
-    let (key, lifetime) = (application_key.as_ref(), Seconds(minutes.unwrap_or(0) * 60));
+    let lifetime = Seconds(minutes.unwrap_or(0) * 60);
+    let derived = signing_keys::Derived::new(key, previous_keys.as_deref().unwrap_or_default());
     let signing_keys =
-        reader.optional("SIGNING_KEYS", signing_keys::default(key), |text| signing_keys::read(text, key, lifetime));
+        reader.optional("SIGNING_KEYS", derived.schedule(), |text| signing_keys::read(text, &derived, lifetime));
     let cors_origins = reader.optional("CORS_ORIGINS", Origins::default(), Origins::read);
     let return_origins = reader.optional("ALLOWED_RETURN_ORIGINS", Origins::default(), Origins::read);
     let require_browser_binding = reader.optional("REQUIRE_BROWSER_BINDING", false, switch);
@@ -261,11 +225,12 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let fides_compatibility = reader.optional("FIDES_COMPATIBILITY", false, switch);
     let problems = std::mem::take(&mut reader.problems);
     let settings = (|| {
-        let application_key = application_key?;
+        let (application_key, previous_keys) = (application_key?, previous_keys?);
         Some(Settings {
-            root: root_client(client_id?, &SecretText::new(client_secret?), &application_key),
+            root: root_client(client_id?, &SecretText::new(client_secret?), &application_key, &previous_keys),
             access_token_lifetime: Seconds(minutes? * 60),
             application_key,
+            previous_keys,
             signing_keys: signing_keys?,
             public_url: public_url?,
             allow_loopback_providers: allow_loopback_providers?,
@@ -284,11 +249,19 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
 }
 
 /// Derives what is kept of the root client's secret.
-fn root_client(client_id: String, secret: &SecretText, key: &ApplicationKey) -> RootClient {
-    let epoch_key = key.derive(&format!("postern/root-epoch/v1\0{client_id}\0{}", secret.expose()));
+fn root_client(
+    client_id: String,
+    secret: &SecretText,
+    key: &ApplicationKey,
+    previous: &[ApplicationKey],
+) -> RootClient {
+    let purpose = SecretText::new(format!("postern/root-epoch/v1\0{client_id}\0{}", secret.expose()));
     // 48 bits: below 2^53, so that every JSON reader keeps it exact.
-    let epoch = epoch_key.iter().take(6).fold(0, |epoch, byte| epoch << 8 | u64::from(*byte));
-    RootClient { client_id, secret: secret.digest(), epoch }
+    let epoch = |key: &ApplicationKey| {
+        key.derive(purpose.expose()).iter().take(6).fold(0, |epoch, byte| epoch << 8 | u64::from(*byte))
+    };
+    let (epoch, previous_epochs) = (epoch(key), previous.iter().map(epoch).collect());
+    RootClient { client_id, secret: secret.digest(), epoch, previous_epochs }
 }
 
 /// Root id and secret: visible ASCII and spaces (RFC 6749 Appendix A.1 and A.2), and not a value of a sample file.
@@ -347,7 +320,7 @@ pub(crate) mod tests {
     }
 
     /// The names of what is wrong.
-    fn wrong(changes: &[(&str, &str)]) -> Vec<&'static str> {
+    pub(crate) fn wrong(changes: &[(&str, &str)]) -> Vec<&'static str> {
         read_with(changes).err().unwrap_or_default().into_iter().map(|problem| problem.setting).collect()
     }
 
@@ -372,33 +345,6 @@ pub(crate) mod tests {
     fn every_problem_is_reported_at_once() {
         let names = wrong(&[("PUBLIC_URL", ""), ("REFRESH_LEAD_SECONDS", "soon"), ("ALLOW_LOOPBACK_PROVIDERS", "yes")]);
         assert_eq!(names, ["PUBLIC_URL", "ALLOW_LOOPBACK_PROVIDERS", "REFRESH_LEAD_SECONDS"]);
-    }
-
-    /// E6: too short, all zero, neither text, base64 nor hexadecimal.
-    #[test]
-    fn an_unfit_application_key_is_refused() {
-        let zeros = "0".repeat(64);
-        let not_hex = "g".repeat(64);
-        let not_base64 = "!".repeat(44);
-        for bad in ["0123456789abcdef", zeros.as_str(), not_hex.as_str(), not_base64.as_str(), "AAAA"] {
-            assert_eq!(wrong(&[("APP_ENCRYPTION_KEY", bad)]), ["APP_ENCRYPTION_KEY"], "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_three_spellings_of_the_application_key_agree() {
-        let text = "0123456789abcdef0123456789ABCDEF";
-        let hex = crate::protocol::secret::hex(text.as_bytes());
-        let keys = [text.to_owned(), STANDARD.encode(text), hex]
-            .map(|key| read_with(&[("APP_ENCRYPTION_KEY", &key)]).unwrap().application_key.derive("x"));
-        assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
-    }
-
-    /// E7: each purpose has its own key.
-    #[test]
-    fn keys_of_two_purposes_differ() {
-        let key = read_with(&[]).unwrap().application_key;
-        assert_ne!(key.derive("a"), key.derive("b"));
     }
 
     #[test]
@@ -436,6 +382,20 @@ pub(crate) mod tests {
         for bad in ["a b", "a.b", "é", &"x".repeat(65)] {
             assert_eq!(wrong(&[("OAUTH_INSTANCE", bad)]), ["OAUTH_INSTANCE"], "{bad}");
         }
+    }
+
+    /// E5: the root client's tokens survive a rotation of the application key, and no change of its secret.
+    #[test]
+    fn the_epoch_of_the_root_client_survives_a_rotation() {
+        let previous = format!("[\"{}\"]", GOOD[2].1);
+        let rotation =
+            [("APP_ENCRYPTION_KEY", "another-key-of-32-bytes-of-text!"), ("APP_ENCRYPTION_KEYS_PREVIOUS", &previous)];
+        let root = |changes: &[_]| read_with(changes).unwrap().root;
+        let (former, rotated) = (root(&[]).epoch, root(&rotation));
+        assert!(rotated.epoch != former && rotated.has_epoch(former) && rotated.has_epoch(rotated.epoch));
+        assert!(!root(&rotation[..1]).has_epoch(former));
+        let with_other_secret = root(&[rotation[0], rotation[1], ("OAUTH_ROOT_CLIENT_SECRET", "other")]);
+        assert!(!with_other_secret.has_epoch(former));
     }
 
     /// L6: settings print no secret.

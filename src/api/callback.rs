@@ -167,7 +167,7 @@ fn outcome(code: Option<&str>, error: Option<&str>) -> Result<AuthorizationOutco
 fn state_key<P>(context: &Context<'_, P>, state: &str) -> Result<ConnectionKey, ApiError> {
     let settings = &context.deployment.settings;
     let state = without_instance(state, settings.instance.as_deref());
-    Ok(connection_of(&settings.application_key, Purpose::State, state)?)
+    Ok(connection_of(settings, Purpose::State, state)?)
 }
 
 /// The value of a cookie (RFC 6265 §4.2.1).

@@ -109,7 +109,7 @@ pub(super) async fn follow<P: Ports>(context: &Context<'_, P>, token: &str) -> R
 /// The connection that a link names.
 fn link_key<P>(context: &Context<'_, P>, token: &str) -> Result<ConnectionKey, ApiError> {
     let settings = &context.deployment.settings;
-    connection_of(&settings.application_key, Purpose::Link, token).map_err(|_| ApiError::unknown_link())
+    connection_of(settings, Purpose::Link, token).map_err(|_| ApiError::unknown_link())
 }
 
 /// Whether a form was sent by a page of ours (checklist H9): by `Origin`, or where a browser sends none by

@@ -229,5 +229,5 @@ pub(super) fn caller_of(deployment: &Deployment, claims: &AccessTokenClaims) -> 
     let root = &deployment.settings.root;
     let is_root = claims.client_id == root.client_id;
     let (client_id, jti, epoch) = (claims.client_id.clone(), claims.jti.clone(), claims.epoch);
-    (!is_root || epoch == root.epoch).then_some(Caller { client_id, epoch, jti, scope, is_root })
+    (!is_root || root.has_epoch(epoch)).then_some(Caller { client_id, epoch, jti, scope, is_root })
 }

@@ -7,7 +7,7 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{ApplicationKey, key_bytes};
+use super::{ApplicationKey, application_key::key_bytes};
 use crate::protocol::time::{Seconds, UnixSeconds};
 
 /// Most keys: the one in use, those that tokens still live by, and some published ahead.
@@ -15,6 +15,9 @@ const KEY_LIMIT: usize = 8;
 
 /// The end of the year 9999. Milliseconds taken for seconds lie beyond it.
 const LAST_INSTANT: UnixSeconds = UnixSeconds(253_402_300_799);
+
+/// When a key signs that never does: no setting can say so.
+const NEVER: UnixSeconds = UnixSeconds(u64::MAX);
 
 /// The word for the key that is derived from the application key, so that a deployment can move away from it.
 const DERIVED: &str = "derived";
@@ -41,7 +44,7 @@ impl std::fmt::Debug for ScheduledKey {
 const SHAPE: &str = "must be a JSON list of {seed, publish_from, sign_from, retire_at}, instants in Unix seconds";
 
 /// The key of one element of the list.
-fn element(element: &Value, application_key: Option<&ApplicationKey>) -> Result<ScheduledKey, &'static str> {
+fn element(element: &Value, derived: &Derived) -> Result<ScheduledKey, &'static str> {
     let members = element.as_object().ok_or(SHAPE)?;
     if members.keys().any(|name| !["seed", "publish_from", "sign_from", "retire_at"].contains(&name.as_str())) {
         return Err(SHAPE);
@@ -59,33 +62,62 @@ fn element(element: &Value, application_key: Option<&ApplicationKey>) -> Result<
         return Err("must have publish_from <= sign_from < retire_at in each key");
     }
     let seed = match members.get("seed").and_then(Value::as_str).ok_or(SHAPE)? {
-        DERIVED => derived(application_key),
+        DERIVED => derived.current.clone(),
         text => own(text)?,
     };
     Ok(ScheduledKey { seed, publish_from, sign_from, retire_at })
 }
 
-/// The schedule of a deployment that sets none: the derived key, for ever.
-pub(super) fn default(application_key: Option<&ApplicationKey>) -> Vec<ScheduledKey> {
-    let (publish_from, sign_from) = (UnixSeconds(0), UnixSeconds(0));
-    vec![ScheduledKey { seed: derived(application_key), publish_from, sign_from, retire_at: None }]
+/// The seeds that the application keys give.
+pub(super) struct Derived {
+    /// That of the current one. Without a good one, which is a problem of its own, it is some seed.
+    current: Zeroizing<[u8; 32]>,
+    /// Those of the previous ones.
+    previous: Vec<Zeroizing<[u8; 32]>>,
 }
 
-/// Reads the setting. Without a good application key, which is a problem of its own, the derived key is some key.
-pub(super) fn read(
-    text: &str,
-    application_key: Option<&ApplicationKey>,
-    token_lifetime: Seconds,
-) -> Result<Vec<ScheduledKey>, &'static str> {
+impl Derived {
+    /// The seeds of these keys.
+    pub(super) fn new(current: Option<&ApplicationKey>, previous: &[ApplicationKey]) -> Self {
+        let seed = |key: &ApplicationKey| key.derive("postern/access-token/ed25519/v1");
+        Self { current: current.map(seed).unwrap_or_default(), previous: previous.iter().map(seed).collect() }
+    }
+
+    /// The schedule of a deployment that sets none: the derived key, for ever.
+    pub(super) fn schedule(&self) -> Vec<ScheduledKey> {
+        let start = UnixSeconds(0);
+        let seed = self.current.clone();
+        self.completed(vec![ScheduledKey { seed, publish_from: start, sign_from: start, retire_at: None }])
+    }
+
+    /// Beside the current derived key, those of the previous application keys are published: the tokens that they signed
+    /// before a rotation are good as long as that one's would be. They sign nothing.
+    fn completed(&self, mut keys: Vec<ScheduledKey>) -> Vec<ScheduledKey> {
+        let own = keys.iter().find(|key| key.seed == self.current);
+        if let Some((publish_from, retire_at)) = own.map(|key| (key.publish_from, key.retire_at)) {
+            let earlier = |seed: &Zeroizing<[u8; 32]>| ScheduledKey {
+                seed: seed.clone(),
+                publish_from,
+                sign_from: NEVER,
+                retire_at,
+            };
+            keys.extend(self.previous.iter().map(earlier));
+        }
+        keys
+    }
+}
+
+/// Reads the setting.
+pub(super) fn read(text: &str, derived: &Derived, token_lifetime: Seconds) -> Result<Vec<ScheduledKey>, &'static str> {
     let list: Value = serde_json::from_slice(text.as_bytes()).map_err(|_| SHAPE)?;
     let list = list.as_array().ok_or(SHAPE)?;
     if !(1..=KEY_LIMIT).contains(&list.len()) {
         return Err("must have one to eight keys");
     }
-    let keys: Result<Vec<_>, _> = list.iter().map(|key| element(key, application_key)).collect();
+    let keys: Result<Vec<_>, _> = list.iter().map(|key| element(key, derived)).collect();
     let keys = keys?;
     check(&keys, token_lifetime)?;
-    Ok(keys)
+    Ok(derived.completed(keys))
 }
 
 /// What must hold between the keys.
@@ -109,11 +141,6 @@ fn check(keys: &[ScheduledKey], token_lifetime: Seconds) -> Result<(), &'static 
     Ok(())
 }
 
-/// The seed that the application key gives; the same as before there was this setting.
-fn derived(application_key: Option<&ApplicationKey>) -> Zeroizing<[u8; 32]> {
-    application_key.map(|key| key.derive("postern/access-token/ed25519/v1")).unwrap_or_default()
-}
-
 /// A seed that the setting spells out.
 fn own(text: &str) -> Result<Zeroizing<[u8; 32]>, &'static str> {
     let bytes = key_bytes(text).filter(|bytes| bytes.iter().any(|byte| *byte != 0));
@@ -128,7 +155,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Settings, tests::read_with},
+        config::{
+            Settings,
+            tests::{GOOD, read_with},
+        },
         protocol::secret::hex,
     };
 
@@ -155,6 +185,36 @@ mod tests {
         assert_eq!(key.seed, settings.application_key.derive("postern/access-token/ed25519/v1"));
         let named = read(r#"[{"seed":"derived","publish_from":0,"sign_from":0}]"#).unwrap();
         assert_eq!(named.signing_keys[0].seed, key.seed);
+    }
+
+    /// E5: what was signed before a rotation is verified after it; only the new key signs. With keys of one's own there is
+    /// nothing to survive.
+    #[test]
+    fn the_keys_derived_from_previous_keys_verify_and_never_sign() {
+        let previous = format!("[\"{}\"]", GOOD[2].1);
+        let rotated = |list: &str| {
+            let current = ("APP_ENCRYPTION_KEY", "another-key-of-32-bytes-of-text!");
+            let previous = ("APP_ENCRYPTION_KEYS_PREVIOUS", previous.as_str());
+            read_with(&[current, previous, ("SIGNING_KEYS", list)]).unwrap()
+        };
+        let former = read_with(&[]).unwrap().signing_keys[0].seed.clone();
+        let derived = |publish_from, retire_at: Value| json!({ "seed": "derived", "publish_from": publish_from, "sign_from": 50, "retire_at": retire_at });
+        for (list, publish_from, retire_at) in [
+            (String::new(), 0, None),
+            (json!([derived(40, Value::Null)]).to_string(), 40, None),
+            (json!([derived(40, 9_000_000.into()), key(7, 0, 1000, Value::Null)]).to_string(), 40, Some(9_000_000)),
+        ] {
+            let settings = rotated(&list);
+            assert_eq!(
+                settings.signing_keys[0].seed,
+                settings.application_key.derive("postern/access-token/ed25519/v1")
+            );
+            let last = settings.signing_keys.last().unwrap();
+            assert_eq!((last.seed.clone(), last.sign_from), (former.clone(), NEVER), "{list}");
+            assert_eq!((last.publish_from, last.retire_at), (UnixSeconds(publish_from), retire_at.map(UnixSeconds)));
+        }
+        let own = rotated(&json!([key(7, 0, 0, Value::Null)]).to_string());
+        assert_eq!(own.signing_keys.iter().map(|key| key.seed[0]).collect::<Vec<_>>(), [7]);
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// The actor of a key.
     #[must_use]
     pub fn new(settings: Rc<Settings>, key: ConnectionKey, ports: P) -> Rc<Self> {
-        let vault = Vault::new(&settings.application_key, key.as_str());
+        let vault = Vault::new(&settings, key.as_str());
         Rc::new(Self {
             settings,
             key,

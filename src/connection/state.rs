@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use super::key::ConnectionKey;
 use crate::{
-    config::ApplicationKey,
+    config::{ApplicationKey, Settings},
     protocol::{secret::SecretText, time::Seconds},
 };
 
@@ -64,15 +64,12 @@ pub fn mint(
     SecretText::new(format!("{head}.{}", tag.unwrap_or_default()))
 }
 
-/// The connection that a text names, once its MAC is good.
+/// The connection that a text names, once its MAC is good: by the application key, or by one that was it when the text
+/// was minted.
 ///
 /// # Errors
 /// See [`StateProblem`].
-pub fn connection_of(
-    application_key: &ApplicationKey,
-    purpose: Purpose,
-    text: &str,
-) -> Result<ConnectionKey, StateProblem> {
+pub fn connection_of(settings: &Settings, purpose: Purpose, text: &str) -> Result<ConnectionKey, StateProblem> {
     if text.is_empty() || text.len() > STATE_LIMIT {
         return Err(StateProblem::Malformed);
     }
@@ -81,8 +78,10 @@ pub fn connection_of(
     let tag: [u8; 32] =
         URL_SAFE_NO_PAD.decode(tag).ok().and_then(|tag| tag.try_into().ok()).ok_or(StateProblem::Malformed)?;
     let key = URL_SAFE_NO_PAD.decode(key).map_err(|_| StateProblem::Malformed)?;
-    let mac = mac(application_key, purpose, head).ok_or(StateProblem::Unknown)?;
-    mac.verify_slice(&tag).map_err(|_| StateProblem::Unknown)?;
+    let is_good = |key| mac(key, purpose, head).is_some_and(|mac| mac.verify_slice(&tag).is_ok());
+    if !settings.application_keys().any(is_good) {
+        return Err(StateProblem::Unknown);
+    }
     let key = String::from_utf8(key).map_err(|_| StateProblem::Malformed)?;
     ConnectionKey::parse(&key).map_err(|_| StateProblem::Malformed)
 }
@@ -105,12 +104,20 @@ fn mac(application_key: &ApplicationKey, purpose: Purpose, head: &str) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::read_with;
+    use crate::config::tests::{GOOD, read_with};
 
-    /// The usual application key.
-    fn key() -> ApplicationKey {
-        read_with(&[]).unwrap().application_key
+    /// The usual settings, some changed.
+    fn with(changes: &[(&str, &str)]) -> Settings {
+        read_with(changes).unwrap()
     }
+
+    /// A state minted under these settings.
+    fn minted(settings: &Settings) -> SecretText {
+        mint(&settings.application_key, Purpose::State, &shop(), &[1; 16])
+    }
+
+    /// A key that is not the usual one.
+    const OTHER: &str = "another-key-of-32-bytes-of-text!";
 
     /// A connection.
     fn shop() -> ConnectionKey {
@@ -119,16 +126,13 @@ mod tests {
 
     #[test]
     fn a_state_names_its_connection() {
-        assert_eq!(
-            connection_of(&key(), Purpose::State, mint(&key(), Purpose::State, &shop(), &[1; 16]).expose()),
-            Ok(shop())
-        );
+        assert_eq!(connection_of(&with(&[]), Purpose::State, minted(&with(&[])).expose()), Ok(shop()));
     }
 
     #[test]
     fn a_state_is_no_link() {
-        let state = mint(&key(), Purpose::State, &shop(), &[1; 16]);
-        assert_eq!(connection_of(&key(), Purpose::Link, state.expose()), Err(StateProblem::Unknown));
+        let state = minted(&with(&[]));
+        assert_eq!(connection_of(&with(&[]), Purpose::Link, state.expose()), Err(StateProblem::Unknown));
     }
 
     #[test]
@@ -148,17 +152,30 @@ mod tests {
     #[test]
     fn a_malformed_state_is_refused() {
         for bad in ["", "x", "a.b", "a.b.c", "..", &"x".repeat(10_000)] {
-            assert_eq!(connection_of(&key(), Purpose::State, bad), Err(StateProblem::Malformed), "{bad}");
+            assert_eq!(connection_of(&with(&[]), Purpose::State, bad), Err(StateProblem::Malformed), "{bad}");
         }
     }
 
     /// K1: of the right form, but another connection's, or made with another key.
     #[test]
     fn a_forged_state_is_unknown() {
-        let good = mint(&key(), Purpose::State, &shop(), &[1; 16]);
+        let good = minted(&with(&[]));
         let forged = good.expose().replace(&URL_SAFE_NO_PAD.encode("shop"), &URL_SAFE_NO_PAD.encode("bank"));
-        assert_eq!(connection_of(&key(), Purpose::State, &forged), Err(StateProblem::Unknown));
-        let other = read_with(&[("APP_ENCRYPTION_KEY", "another-key-of-32-bytes-of-text!")]).unwrap().application_key;
+        assert_eq!(connection_of(&with(&[]), Purpose::State, &forged), Err(StateProblem::Unknown));
+        let other = with(&[("APP_ENCRYPTION_KEY", OTHER)]);
         assert_eq!(connection_of(&other, Purpose::State, good.expose()), Err(StateProblem::Unknown));
+    }
+
+    /// E5: a person who is at the provider while the key is rotated comes back to a service that knows the state.
+    #[test]
+    fn a_state_survives_a_rotation_while_its_key_is_a_previous_one() {
+        let old = minted(&with(&[]));
+        let list = serde_json::json!([GOOD[2].1]).to_string();
+        let rotated = with(&[("APP_ENCRYPTION_KEY", OTHER), ("APP_ENCRYPTION_KEYS_PREVIOUS", &list)]);
+        assert_eq!(connection_of(&rotated, Purpose::State, old.expose()), Ok(shop()));
+        // What is minted from now on is the new key's alone.
+        let new = minted(&rotated);
+        assert_eq!(connection_of(&with(&[]), Purpose::State, new.expose()), Err(StateProblem::Unknown));
+        assert_eq!(connection_of(&with(&[("APP_ENCRYPTION_KEY", OTHER)]), Purpose::State, new.expose()), Ok(shop()));
     }
 }
