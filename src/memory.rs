@@ -21,6 +21,7 @@ use crate::{
         command::{Command, Reply},
         directory::Row,
         key::ConnectionKey,
+        rotation::SealedWith,
     },
     ports::{
         Background, Clients, Clock, ConnectionActors, Directory, Listing, Multipart, PortError, ProviderFailure,
@@ -77,7 +78,7 @@ pub(crate) struct Memory {
     /// The connections' objects.
     actors: RefCell<BTreeMap<ConnectionKey, Rc<Actor<MemoryObject>>>>,
     /// Settings of the objects.
-    settings: Rc<Settings>,
+    settings: RefCell<Rc<Settings>>,
 }
 
 /// What connections and requests share.
@@ -121,7 +122,7 @@ impl Memory {
         };
         let (shared, clients) = (Rc::new(shared), MemoryRegistry::default());
         let registry = RefCell::new(Registry::new(clients.clone()));
-        Self { shared, clients, registry, actors: RefCell::default(), settings }
+        Self { shared, clients, registry, actors: RefCell::default(), settings: settings.into() }
     }
 
     /// Moves the clock.
@@ -163,6 +164,28 @@ impl Memory {
         self.registry.replace(Registry::new(self.clients.clone()));
     }
 
+    /// Restarts every object with other settings.
+    pub(crate) fn redeploy(&self, settings: Rc<Settings>) {
+        self.settings.replace(settings);
+        self.restart();
+    }
+
+    /// Makes the directory believe that connections need these keys.
+    pub(crate) fn list_as_sealed_with(&self, keys: &SealedWith) {
+        self.shared.rows.borrow_mut().values_mut().for_each(|row| row.sealed_with = keys.clone());
+    }
+
+    /// What a connection stores: to be put back by [`Memory::put_back`].
+    pub(crate) fn copy_of(&self, key: &ConnectionKey) -> BTreeMap<&'static str, String> {
+        self.shared.records.borrow()[key].borrow().clone()
+    }
+
+    /// Puts back what a connection stored once, as a backup would; its object starts anew.
+    pub(crate) fn put_back(&self, key: &ConnectionKey, copy: BTreeMap<&'static str, String>) {
+        self.shared.records.borrow()[key].replace(copy);
+        self.restart();
+    }
+
     /// Everything that is stored, as one text: clients, audit rows, marks, connections, directory.
     pub(crate) fn dump(&self) -> String {
         format!("{}\n{}", self.state(), self.clients.dump())
@@ -181,7 +204,7 @@ impl Memory {
         let actor = actors.entry(key.clone()).or_insert_with(|| {
             let parts = Rc::clone(self.shared.records.borrow_mut().entry(key.clone()).or_default());
             let object = MemoryObject { shared: Rc::clone(&self.shared), parts };
-            Actor::new(Rc::clone(&self.settings), key.clone(), object)
+            Actor::new(self.settings.borrow().clone(), key.clone(), object)
         });
         Rc::clone(actor)
     }
@@ -215,6 +238,20 @@ impl Listing for Memory {
         let (offset, size) = (usize::try_from(query.offset()).unwrap(), usize::try_from(query.size).unwrap());
         let items = sorted.iter().skip(offset).take(size).map(|row| row.view.clone()).collect();
         Ok(Page { items, total: u32::try_from(rows.len()).unwrap() })
+    }
+
+    async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError> {
+        let mut counts = BTreeMap::new();
+        for row in self.shared.rows()?.values().filter(|row| row.sealed_with.as_str() != key_id) {
+            *counts.entry(row.sealed_with.clone()).or_insert(0) += 1;
+        }
+        Ok(counts.into_iter().collect())
+    }
+
+    async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
+        let rows = self.shared.rows()?;
+        let found = rows.values().filter(|row| row.sealed_with == *keys).map(|row| row.key.clone());
+        Ok(found.take(usize::try_from(limit).unwrap()).collect())
     }
 
     async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {

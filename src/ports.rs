@@ -18,6 +18,7 @@ use crate::{
         command::{Command, Reply},
         directory::Row,
         key::ConnectionKey,
+        rotation::SealedWith,
     },
     protocol::{
         jwk::Jwk,
@@ -129,6 +130,10 @@ pub trait Listing {
     async fn page(&self, query: PageQuery) -> Result<Page, PortError>;
     /// At most `limit` connections that are due, the longest due first.
     async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
+    /// How many connections need which application keys; without those that need this one alone, however many.
+    async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError>;
+    /// At most `limit` connections that need exactly these keys, any of them: not always the same.
+    async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
 }
 
 /// The verifying of other people's signatures: the platform's own code, since P-256 in ours would weigh more than all of

@@ -6,7 +6,7 @@ use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, gua
 use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     config::Problem,
-    connection::sweep::{self, SweepReport},
+    connection::sweep::{self, ResealReport, SweepReport},
     ports::PortError,
     protocol::time::UnixSeconds,
 };
@@ -17,9 +17,20 @@ struct Report {
     /// To connections.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     connections: Option<SweepReport>,
+    /// For a rotation of the application key.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    rotation: Option<ResealReport>,
     /// Rows of the registry that had expired: audit rows, marks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pruned: Option<u32>,
+}
+
+impl Report {
+    /// What somebody must see to although the tick did all that it could.
+    fn alarm(&self) -> Option<String> {
+        let missing = &self.rotation.as_ref()?.missing_keys;
+        (!missing.is_empty()).then(|| format!("secrets cannot be decrypted: missing keys {}", missing.join(", ")))
+    }
 }
 
 /// One line of the log for a tick.
@@ -42,20 +53,23 @@ pub async fn tick<P: Ports>(deployment: &Result<Deployment, Vec<Problem>>, ports
     let (report, fault) = if let Ok(deployment) = deployment {
         sweep_and_prune(ports, deployment).await
     } else {
-        let nothing = Report { connections: None, pruned: None };
+        let nothing = Report { connections: None, rotation: None, pruned: None };
         (nothing, Some(PortError("the service is not configured".to_owned())))
     };
-    let level = if fault.is_none() { "info" } else { "error" };
-    TickLine { level, event: "sweep", report, cause: fault.map(|error| error.0) }
+    let cause = fault.map(|error| error.0).or_else(|| report.alarm());
+    let level = if cause.is_none() { "info" } else { "error" };
+    TickLine { level, event: "sweep", report, cause }
 }
 
-/// Connections first, then what the registry need not remember any longer. One does not keep the other from running.
+/// Connections first, those that are due before those that are sealed with an earlier key, then what the registry need
+/// not remember any longer. One does not keep the other from running.
 async fn sweep_and_prune<P: Ports>(ports: &P, deployment: &Deployment) -> (Report, Option<PortError>) {
     let now = ports.now();
     let connections = sweep::run(ports, now).await;
+    let rotation = sweep::reseal(ports, &deployment.settings).await;
     let pruned = prune(ports, now.minus(deployment.settings.audit_retention)).await;
-    let fault = connections.as_ref().err().or(pruned.as_ref().err()).cloned();
-    (Report { connections: connections.ok(), pruned: pruned.ok() }, fault)
+    let fault = connections.as_ref().err().or(rotation.as_ref().err()).or(pruned.as_ref().err()).cloned();
+    (Report { connections: connections.ok(), rotation: rotation.ok(), pruned: pruned.ok() }, fault)
 }
 
 /// Has the registry forget what has expired; says how many rows that were.
@@ -73,7 +87,10 @@ async fn prune<P: Ports>(ports: &P, audit_before: UnixSeconds) -> Result<u32, Po
 pub(super) async fn run<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     Guarded::new(context)?.admit(context).await?;
     match sweep_and_prune(context.ports, context.deployment).await {
-        (report, None) => Answer::json(OK, &report),
+        (report, None) => {
+            context.remarks.fault.replace(report.alarm());
+            Answer::json(OK, &report)
+        }
         (_, Some(fault)) => Err(fault.into()),
     }
 }

@@ -29,6 +29,7 @@ mod renewal;
 mod renewal_faults;
 mod renewal_races;
 mod revocation;
+mod rotation;
 mod routes;
 mod secrets;
 mod signing_keys;
@@ -144,6 +145,14 @@ impl Host {
     /// A deployment with the usual settings.
     pub(super) fn new() -> Self {
         Self::with(&[])
+    }
+
+    /// The same deployment with the usual settings, some changed, as after a restart: memory is lost, storage stays.
+    pub(super) fn redeploy(&mut self, changes: &[(&str, &str)]) {
+        let deployment = Deployment::new(read_with(changes).unwrap());
+        self.memory.redeploy(deployment.settings.clone());
+        self.deployment = Ok(deployment);
+        self.root.replace((UnixSeconds(0), String::new()));
     }
 
     /// Sends a request and waits for the answer; work behind it goes on only as far as the answer needs it.

@@ -8,6 +8,7 @@
 mod authorizing;
 mod documents;
 mod renewal;
+mod reseal;
 mod testing;
 
 use std::{
@@ -133,6 +134,7 @@ impl<P: ObjectPorts> Actor<P> {
             Command::AccessToken => self.access_token().await,
             Command::RenewIfDue => self.renew_if_due().await,
             Command::Test => self.test().await,
+            Command::Reseal => self.reseal().await,
         };
         match result {
             Ok(reply) => Ok(reply),
@@ -231,7 +233,8 @@ impl<P: ObjectPorts> Actor<P> {
         let link_expires = record.link.as_ref().map(|link| link.expires_at);
         let due = renewal_due.into_iter().chain(state_expires).chain(link_expires).min();
         let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
-        Row { key: self.key.clone(), name, view: record.view(None), due }
+        let sealed_with = record.sealed_with(self.vault.key_id());
+        Row { key: self.key.clone(), name, view: record.view(None), due, sealed_with }
     }
 
     /// What is stored.

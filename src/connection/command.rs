@@ -47,6 +47,8 @@ pub enum Command {
     AccessToken,
     /// Renew the token if it is due.
     RenewIfDue,
+    /// Seal anew what another than the present application key has sealed.
+    Reseal,
     /// Call the provider's API, to see whether that works.
     Test,
 }
@@ -105,6 +107,8 @@ pub enum Reply {
     Sweep(SweepOutcome),
     /// What a test found.
     Tested(TestOutcome),
+    /// What the sweep gets in a rotation of the application key.
+    Reseal(ResealOutcome),
     /// It could not be done.
     Refused(Refusal),
 }
@@ -158,6 +162,19 @@ pub enum TestOutcome {
     Failed(Refusal),
     /// There is nothing yet to test, or no way to.
     Skipped(Refusal),
+}
+
+/// What became of one connection of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResealOutcome {
+    /// All of it is sealed with the present application key now.
+    Resealed,
+    /// All of it was before.
+    NothingToDo,
+    /// Something cannot be opened: its key is missing, or it is damaged. The rest is sealed anew.
+    Unopened,
+    /// There is no such connection any more.
+    Gone,
 }
 
 /// Why a connection does not do what it is asked.

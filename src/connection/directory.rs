@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::key::ConnectionKey;
+use super::{key::ConnectionKey, rotation::SealedWith};
 use crate::protocol::{
     page::{Page, PageQuery},
     time::UnixSeconds,
@@ -23,6 +23,9 @@ pub struct Row {
     pub view: Value,
     /// When the sweep must look at it.
     pub due: Option<UnixSeconds>,
+    /// Which application keys it needs.
+    #[serde(default)]
+    pub sealed_with: SealedWith,
 }
 
 /// What the directory object is asked.
@@ -36,6 +39,10 @@ pub enum DirectoryRequest {
     Page(PageQuery),
     /// See [`crate::ports::Listing::due`]: the sweep's now, and at most so many.
     Due(UnixSeconds, u32),
+    /// See [`crate::ports::Listing::sealed_otherwise`].
+    SealedOtherwise(String),
+    /// See [`crate::ports::Listing::sealed_with`].
+    SealedWith(SealedWith, u32),
 }
 
 /// What the directory object answers.
@@ -47,6 +54,8 @@ pub enum DirectoryReply {
     Removed(bool),
     /// One page.
     Page(Page),
-    /// Who is due.
+    /// Who is due, or of a set of keys.
     Due(Vec<ConnectionKey>),
+    /// How many connections need which keys.
+    Counts(Vec<(SealedWith, u32)>),
 }

@@ -12,6 +12,7 @@ pub mod outbound;
 pub mod record;
 pub mod refresh;
 pub mod return_address;
+pub mod rotation;
 pub mod secrets;
 pub mod state;
 pub mod sweep;

@@ -14,6 +14,7 @@ use super::{
     envelope::Envelope,
     key::ConnectionKey,
     refresh::{Condition, Grant},
+    rotation::SealedWith,
 };
 use crate::{
     ports::{PortError, RecordStore},
@@ -149,7 +150,51 @@ pub enum Part {
     Condition,
 }
 
+/// One sealed text of a record, and its place.
+pub struct Sealed<'a> {
+    /// The part that it is stored in.
+    pub part: Part,
+    /// See [`Place`](super::envelope::Place).
+    pub field: &'static str,
+    /// See [`Place`](super::envelope::Place).
+    pub generation: u64,
+    /// The text.
+    pub envelope: &'a mut Envelope,
+}
+
 impl Record {
+    /// Everything that is sealed, part by part: the one list of it. What is not in it survives no rotation of the application
+    /// key.
+    pub fn sealed(&mut self) -> Vec<Sealed<'_>> {
+        let mut sealed = Vec::new();
+        let mut add = |part, field, generation, envelope| sealed.push(Sealed { part, field, generation, envelope });
+        if let Some(envelope) = &mut self.secrets {
+            add(Part::Secrets, "secrets", 0, envelope);
+        }
+        if let Some(grant) = &mut self.grant {
+            add(Part::Grant, "access_token", grant.generation, &mut grant.access_token);
+            if let Some(envelope) = &mut grant.refresh_token {
+                add(Part::Grant, "refresh_token", grant.refresh_token_generation, envelope);
+            }
+            if let Some(envelope) = &mut grant.kept {
+                add(Part::Grant, "kept", grant.generation, envelope);
+            }
+        }
+        if let Some(envelope) = self.pending.as_mut().and_then(|pending| pending.code_verifier.as_mut()) {
+            add(Part::Pending, "code_verifier", 0, envelope);
+        }
+        sealed
+    }
+
+    /// The application keys that it needs; where nothing is sealed yet, the one that will seal.
+    #[must_use]
+    pub fn sealed_with(&self, present: &str) -> SealedWith {
+        let mut copy = self.clone();
+        let sealed = copy.sealed();
+        let key_ids: Vec<&str> = sealed.iter().filter_map(|sealed| sealed.envelope.key_id()).collect();
+        SealedWith::new(if key_ids.is_empty() { vec![present] } else { key_ids })
+    }
+
     /// The record of a connection that was just made.
     #[must_use]
     pub fn new(profile: Profile) -> Self {

@@ -17,6 +17,7 @@ use crate::{
     connection::{
         directory::{self, DirectoryReply, DirectoryRequest},
         key::ConnectionKey,
+        rotation::SealedWith,
     },
     ports::PortError,
     protocol::{
@@ -25,11 +26,19 @@ use crate::{
     },
 };
 
-/// The table and its index. A row that nobody must look at is not in the index.
+/// The table.
 const TABLE: &str = "
-    CREATE TABLE IF NOT EXISTS connection (key TEXT PRIMARY KEY, name TEXT NOT NULL, view TEXT NOT NULL, due INTEGER)
-        WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS connection (key TEXT PRIMARY KEY, name TEXT NOT NULL, view TEXT NOT NULL, due INTEGER,
+        sealed_with TEXT NOT NULL DEFAULT '') WITHOUT ROWID
+";
+
+/// A column that came later. Of the rows that were there before it is not known what they are sealed with.
+const LATER_COLUMN: &str = "ALTER TABLE connection ADD COLUMN sealed_with TEXT NOT NULL DEFAULT ''";
+
+/// Its indexes. A row that nobody must look at is not in the first.
+const INDEXES: &str = "
     CREATE INDEX IF NOT EXISTS connection_due ON connection (due) WHERE due IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS connection_sealed_with ON connection (sealed_with);
 ";
 
 /// The single writer of the directory.
@@ -46,7 +55,7 @@ impl Directory {
     pub fn new(state: DurableObjectState, _env: Env) -> Self {
         let sql = State::from(state).storage().sql();
         // A failure shows up again, with its cause, in the first statement that misses the table.
-        let _ = sql.exec(TABLE, None);
+        let _ = prepare(&sql);
         Self { rows: Rc::new(Rows { sql }) }
     }
 
@@ -55,6 +64,15 @@ impl Directory {
         let rows = Rc::clone(&self.rows);
         hop::answer(request, move |request| rows.execute(request))
     }
+}
+
+/// Makes the table, or brings one of an earlier version up to date.
+fn prepare(sql: &SqlStorage) -> Result<()> {
+    sql.exec(TABLE, None)?;
+    if sql.exec("SELECT sealed_with FROM connection LIMIT 0", None).is_err() {
+        sql.exec(LATER_COLUMN, None)?;
+    }
+    sql.exec(INDEXES, None).map(drop)
 }
 
 /// The rows of the directory.
@@ -71,18 +89,26 @@ impl Rows {
             DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Removed),
             DirectoryRequest::Page(query) => self.page(query).map(DirectoryReply::Page),
             DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
+            DirectoryRequest::SealedOtherwise(key_id) => self.sealed_otherwise(&key_id).map(DirectoryReply::Counts),
+            DirectoryRequest::SealedWith(keys, limit) => self.sealed_with(&keys, limit).map(DirectoryReply::Due),
         };
         reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }
 
-    /// Stores a row: one row of the table, and one of the index when `due` changes.
+    /// Stores a row: one row of the table, and one of each index whose column may change. (`SQLite` writes an index when its
+    /// column is set, to whatever value; so `sealed_with` is set only when it is another.)
     fn put(&self, row: &directory::Row) -> Result<()> {
-        let statement = "INSERT INTO connection (key, name, view, due) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
-            SET name = excluded.name, view = excluded.view, due = excluded.due";
-        let due = row.due.map_or(SqlStorageValue::Null, integer);
-        let view = row.view.to_string();
-        let values = vec![row.key.as_str().into(), row.name.as_str().into(), view.into(), due];
-        self.sql.exec(statement, values).map(drop)
+        let [key, name, sealed_with] =
+            [row.key.as_str(), row.name.as_str(), row.sealed_with.as_str()].map(SqlStorageValue::from);
+        let (view, due) = (SqlStorageValue::from(row.view.to_string()), row.due.map_or(SqlStorageValue::Null, integer));
+        let statement =
+            "UPDATE connection SET name = ?, view = ?, due = ? WHERE key = ? AND sealed_with = ? RETURNING key";
+        let values = vec![name.clone(), view.clone(), due.clone(), key.clone(), sealed_with.clone()];
+        if !rows(&self.sql, statement, values)?.is_empty() {
+            return Ok(());
+        }
+        let statement = "INSERT OR REPLACE INTO connection (key, name, view, due, sealed_with) VALUES (?, ?, ?, ?, ?)";
+        self.sql.exec(statement, vec![key, name, view, due, sealed_with]).map(drop)
     }
 
     /// Removes a row; says whether it was there.
@@ -104,9 +130,31 @@ impl Rows {
     /// Who is due, the longest due first: read from the index alone.
     fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>> {
         let statement = "SELECT key FROM connection WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?";
-        let key = |row: &Row| ConnectionKey::parse(row.text(0)?).map_err(into_error);
-        rows(&self.sql, statement, vec![integer(now), i64::from(limit).into()])?.iter().map(key).collect()
+        keys(&rows(&self.sql, statement, vec![integer(now), i64::from(limit).into()])?)
     }
+
+    /// How many rows have which keys, less those that have this one alone, which are not even read.
+    fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>> {
+        let counted = |comparison| {
+            format!(
+                "SELECT sealed_with, count(*) FROM connection WHERE sealed_with {comparison} ? GROUP BY sealed_with"
+            )
+        };
+        let statement = format!("{} UNION ALL {}", counted("<"), counted(">"));
+        let count = |row: &Row| Ok((SealedWith::stored(row.text(0)?), row.count(1)?));
+        rows(&self.sql, &statement, vec![key_id.into(), key_id.into()])?.iter().map(count).collect()
+    }
+
+    /// Some rows with these keys, by chance: one that cannot be helped must not keep others from their turn.
+    fn sealed_with(&self, sealed_with: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>> {
+        let statement = "SELECT key FROM connection WHERE sealed_with = ? ORDER BY random() LIMIT ?";
+        keys(&rows(&self.sql, statement, vec![sealed_with.as_str().into(), i64::from(limit).into()])?)
+    }
+}
+
+/// The keys of connections, each alone in its row.
+fn keys(rows: &[Row]) -> Result<Vec<ConnectionKey>> {
+    rows.iter().map(|row| ConnectionKey::parse(row.text(0)?).map_err(into_error)).collect()
 }
 
 /// An instant as SQL has it; below 2^53 for some hundred million years.

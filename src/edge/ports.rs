@@ -9,6 +9,7 @@ use crate::{
         command::{Addressed, Command, Reply},
         directory::{DirectoryReply, DirectoryRequest, Row},
         key::ConnectionKey,
+        rotation::SealedWith,
     },
     ports::{Clients, Clock, ConnectionActors, Listing, Multipart, PortError},
     protocol::{
@@ -61,6 +62,20 @@ impl Listing for EdgePorts {
 
     async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
         match directory(&self.env, &DirectoryRequest::Due(now, limit)).await? {
+            DirectoryReply::Due(keys) => Ok(keys),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError> {
+        match directory(&self.env, &DirectoryRequest::SealedOtherwise(key_id.to_owned())).await? {
+            DirectoryReply::Counts(counts) => Ok(counts),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
+        match directory(&self.env, &DirectoryRequest::SealedWith(keys.clone(), limit)).await? {
             DirectoryReply::Due(keys) => Ok(keys),
             _ => Err(unexpected()),
         }

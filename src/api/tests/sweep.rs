@@ -10,7 +10,7 @@ use crate::{api::sweep::tick, ports::ProviderFailure};
 
 impl Host {
     /// Runs the sweep by request: its report.
-    fn sweep(&self) -> Value {
+    pub(super) fn sweep(&self) -> Value {
         let swept = self.as_root("POST", "/sweep", &Value::Null);
         assert_eq!(swept.status, 200, "{swept:?}");
         swept.json()
@@ -24,9 +24,10 @@ impl Host {
 }
 
 /// A report with some counters, the others zero.
-fn report(counters: &[(&str, u32)]) -> Value {
+pub(super) fn report(counters: &[(&str, u32)]) -> Value {
     let names = ["due", "renewed", "not_due", "failed", "needs_authorization", "gone", "unanswered", "pruned"];
-    let mut report: Value = names.iter().map(|name| ((*name).to_owned(), json!(0))).collect();
+    let names = names.iter().chain(&["resealed", "not_resealed", "sealed_with_another_key"]);
+    let mut report: Value = names.map(|name| ((*name).to_owned(), json!(0))).collect();
     for (name, count) in counters {
         report[*name] = json!(count);
     }
@@ -34,7 +35,7 @@ fn report(counters: &[(&str, u32)]) -> Value {
 }
 
 /// A host with so many connections `k0`, `k1`, … that get tokens by themselves, all with their first.
-fn with_services(count: usize) -> Host {
+pub(super) fn with_services(count: usize) -> Host {
     let mut host = Host::new();
     for index in 0..count {
         host = host.with_service(&format!("k{index}"));

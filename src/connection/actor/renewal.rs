@@ -74,7 +74,7 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// A state or a link that expired unused is not kept (checklist R8).
-    fn forget_expired(&self, record: Rc<Record>) -> Result<Rc<Record>, PortError> {
+    pub(super) fn forget_expired(&self, record: Rc<Record>) -> Result<Rc<Record>, PortError> {
         let now = self.ports.now();
         let is_over = |expires_at: UnixSeconds| expires_at <= now;
         let (mut kept, mut parts) = ((*record).clone(), Vec::new());
