@@ -73,7 +73,8 @@ pub(super) async fn put_definition<P: Ports>(context: &Context<'_, P>, key: &str
     }
 }
 
-/// `PUT /connection/{connection_key}/secret`.
+/// `PUT /connection/{connection_key}/secret`; `verify` (true) says whether the connection is tested with them. A test that
+/// fails is an answer: the secrets are stored all the same.
 ///
 /// # Errors
 /// 422 when a parameter is missing or of the wrong type, or there is no definition to check them by.
@@ -82,14 +83,18 @@ pub(super) async fn save_secrets<P: Ports>(
     key: &str,
     command: fn(Map<String, Value>) -> Command,
 ) -> Result<Answer, ApiError> {
-    let command = |context: &Context<'_, P>| match input::json(context.request)? {
-        Value::Object(secrets) => Ok(command(secrets)),
-        _ => Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])])),
+    let verify = std::cell::Cell::new(true);
+    let command = |context: &Context<'_, P>| {
+        verify.set(input::switch(context.request, "verify")?.unwrap_or(true));
+        match input::json(context.request)? {
+            Value::Object(secrets) => Ok(command(secrets)),
+            _ => Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])])),
+        }
     };
     match managed(context, key, command).await? {
         (Reply::Done, key) => {
-            let msg = format!("Secrets updated for ConnectionConfig with key: {key}.");
-            Answer::json(OK, &json!({ "msg": msg, "test_status": "skipped", "failure_reason": null }))
+            let outcome = if verify.get() { Some(testing::outcome(context, &key).await?) } else { None };
+            testing::status("Secrets updated", outcome, &key)
         }
         (other, key) => Err(refused(other, &key)),
     }

@@ -92,3 +92,20 @@ pub(super) fn page_query(request: &http::Request<Body>) -> Result<PageQuery, Api
     let query = PageQuery::read(form.parameter("page")?, form.parameter("size")?);
     query.map_err(|issues| ApiError::unprocessable(&issues))
 }
+
+/// A switch of the query, with the words that Fides takes; none when it is not there.
+///
+/// # Errors
+/// 422 for another word, 400 when it comes twice.
+pub(super) fn switch(request: &http::Request<Body>, name: &'static str) -> Result<Option<bool>, ApiError> {
+    let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
+    let Some(word) = form.parameter(name)? else { return Ok(None) };
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "1" | "t" | "yes" | "y" | "on" => Ok(Some(true)),
+        "false" | "0" | "f" | "no" | "n" | "off" => Ok(Some(false)),
+        _ => {
+            let msg = "Input should be a valid boolean, unable to interpret input";
+            Err(ApiError::unprocessable(&[Issue::new("bool_parsing", vec!["query".into(), name.into()], msg)]))
+        }
+    }
+}

@@ -31,6 +31,7 @@ mod renewal_races;
 mod revocation;
 mod rotation;
 mod routes;
+mod secret_verification;
 mod secrets;
 mod signing_keys;
 mod stage;

@@ -22,6 +22,17 @@ pub(in crate::api) async fn test<P: Ports>(context: &Context<'_, P>, key: &str) 
     }
 }
 
+/// What a test of a connection finds whose caller was checked for something else already.
+///
+/// # Errors
+/// 404 when it was deleted meanwhile; 503.
+pub(super) async fn outcome<P: Ports>(context: &Context<'_, P>, key: &ConnectionKey) -> Result<TestOutcome, ApiError> {
+    match context.ports.command(key, Command::Test).await? {
+        Reply::Tested(outcome) => Ok(outcome),
+        other => Err(refused(other, key)),
+    }
+}
+
 /// What is answered after a test (contract 5.3, 5.4): none was made where there is no outcome. The reason is in words of
 /// ours, with a status or an error code as the provider's only contribution (checklist L5, S15).
 pub(super) fn status(done: &str, outcome: Option<TestOutcome>, key: &ConnectionKey) -> Result<Answer, ApiError> {

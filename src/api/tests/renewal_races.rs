@@ -87,7 +87,7 @@ fn an_answer_for_replaced_secrets_is_not_stored() {
 fn replaced_secrets_of_a_service_get_a_new_token() {
     let host = Host::new().with_service("shop");
     host.provider_answers([answer(200, &tokens(1)), answer(200, &tokens(2))]);
-    let put = root(&host, "PUT", "/secret", &service_secrets("canary-new"));
+    let put = root(&host, "PUT", "/secret?verify=false", &service_secrets("canary-new"));
     let answers = host.send_all(&[host.reading("shop"), put]);
     assert_ne!(live(&answers[0]), found(1));
     assert_eq!(answers[1].status, 200);
@@ -102,7 +102,7 @@ fn replaced_secrets_of_a_service_get_a_new_token() {
 fn a_reader_after_the_replacement_does_not_share_the_stale_renewal() {
     let host = Host::new().with_service("shop");
     host.provider_answers([answer(200, &tokens(1)), answer(200, &tokens(2))]);
-    let put = root(&host, "PUT", "/secret", &service_secrets("canary-new"));
+    let put = root(&host, "PUT", "/secret?verify=false", &service_secrets("canary-new"));
     let answers = host.send_all(&[host.reading("shop"), put, host.reading("shop")]);
     assert_ne!(answers[0].status, 409, "a service needs no person");
     assert_eq!(live(&answers[2]), found(2));
