@@ -2,10 +2,11 @@
 //! command to the one object of the key.
 
 pub(super) mod bulk;
+pub(super) mod revocation;
 pub(super) mod testing;
 
 use http::header;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input};
 use crate::{
@@ -34,17 +35,6 @@ pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
 pub(super) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
     match managed(context, key, |_| Ok(Command::Read)).await? {
         (Reply::Connection(view), _) => Answer::json(OK, &view),
-        (other, key) => Err(refused(other, &key)),
-    }
-}
-
-/// `DELETE /connection/{connection_key}`.
-///
-/// # Errors
-/// 404.
-pub(super) async fn delete<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::Delete)).await? {
-        (Reply::Done, _) => Ok(Answer::empty()),
         (other, key) => Err(refused(other, &key)),
     }
 }

@@ -245,7 +245,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::ListConnections => connection::list(context).await,
         Route::SaveConnections => connection::bulk::save(context).await,
         Route::ReadConnection(key) => connection::read(context, &key).await,
-        Route::DeleteConnection(key) => connection::delete(context, &key).await,
+        Route::DeleteConnection(key) => connection::revocation::delete(context, &key).await,
         Route::ReadDefinition(key) => connection::read_definition(context, &key).await,
         Route::PutDefinition(key) => connection::put_definition(context, &key).await,
         Route::PutSecrets(key) => connection::save_secrets(context, &key, Command::PutSecrets).await,
@@ -257,6 +257,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::FollowLink(token) => connect::follow(context, &token).await,
         Route::AccessToken(key) => connection::access_token(context, &key).await,
         Route::TestConnection(key) => connection::testing::test(context, &key).await,
+        Route::RevokeConnection(key) => connection::revocation::revoke(context, &key).await,
         Route::Sweep => sweep::run(context).await,
     }
 }

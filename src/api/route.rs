@@ -76,6 +76,8 @@ pub enum Route {
     AccessToken(String),
     /// Calls the provider's API to see whether that works.
     TestConnection(String),
+    /// Ends a connection's grant, here and at the provider.
+    RevokeConnection(String),
     /// Runs the sweep now.
     Sweep,
 }
@@ -138,6 +140,7 @@ impl Route {
             Self::ShowLink(_) | Self::FollowLink(_) => "/connect/{token}",
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
             Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
+            Self::RevokeConnection(_) => "/api/v1/connection/{connection_key}/revoke",
             Self::Sweep => "/api/v1/sweep",
         }
     }
@@ -158,7 +161,10 @@ impl Route {
             Self::UpdateClient(_) | Self::RotateSecret(_) | Self::ReplaceClientScope(_) => Some("client:update"),
             Self::Scopes | Self::Roles => Some("scope:read"),
             Self::ListConnections | Self::ReadConnection(_) | Self::TestConnection(_) => Some("connection:read"),
-            Self::SaveConnections | Self::PutSecrets(_) | Self::PatchSecrets(_) => Some("connection:create_or_update"),
+            // As new secrets do, it ends the tokens there are: nothing that could be begun anew without a person.
+            Self::SaveConnections | Self::PutSecrets(_) | Self::PatchSecrets(_) | Self::RevokeConnection(_) => {
+                Some("connection:create_or_update")
+            }
             Self::DeleteConnection(_) => Some("connection:delete"),
             Self::ReadDefinition(_) => Some("saas_config:read"),
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
@@ -289,6 +295,7 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
         [own, "connect_link"] => vec![(Method::POST, Route::MakeLink(key(own)))],
         [own, "complete"] => vec![(Method::POST, Route::Complete(key(own)))],
         [own, "access_token"] => vec![(Method::GET, Route::AccessToken(key(own)))],
+        [own, "revoke"] => vec![(Method::POST, Route::RevokeConnection(key(own)))],
         [own, "test"] => vec![(Method::GET, Route::TestConnection(key(own)))],
         _ => return None,
     })

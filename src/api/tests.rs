@@ -29,6 +29,7 @@ mod renewal;
 mod renewal_faults;
 mod renewal_races;
 mod revocation;
+mod revocation_at_provider;
 mod rotation;
 mod routes;
 mod secret_verification;

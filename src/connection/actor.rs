@@ -10,6 +10,7 @@ mod documents;
 mod renewal;
 mod reseal;
 mod testing;
+mod withdrawal;
 
 use std::{
     cell::{Cell, RefCell},
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 
 use self::renewal::renewal_of;
 use super::{
-    command::{Command, LiveToken, Refusal, Reply},
+    command::{Command, LiveToken, Refusal, Reply, Revocation},
     definition::{Authentication, Definition},
     directory::Row,
     envelope::{Envelope, Place, Unopened, Vault},
@@ -73,6 +74,9 @@ impl From<Unopened> for Stop {
 /// A renewal under way, to be awaited by anybody.
 type Flight = Shared<LocalBoxFuture<'static, Result<LiveToken, Stop>>>;
 
+/// The end of a grant under way, to be awaited by anybody.
+type Withdrawal = Shared<LocalBoxFuture<'static, Result<Revocation, Stop>>>;
+
 /// One connection.
 pub struct Actor<P> {
     /// The deployment's settings.
@@ -93,6 +97,10 @@ pub struct Actor<P> {
     unsaved: RefCell<Option<(u64, TokenAnswer)>>,
     /// Grows whenever credentials change otherwise than by a renewal, so that a renewal under way notices.
     revision: Cell<u64>,
+    /// The end of the grant under way.
+    withdrawal: RefCell<Option<Withdrawal>>,
+    /// Whether the connection is to be forgotten with its grant.
+    is_doomed: Cell<bool>,
 }
 
 impl<P: ObjectPorts> Actor<P> {
@@ -110,6 +118,8 @@ impl<P: ObjectPorts> Actor<P> {
             flight: RefCell::default(),
             unsaved: RefCell::default(),
             revision: Cell::default(),
+            withdrawal: RefCell::default(),
+            is_doomed: Cell::default(),
         })
     }
 
@@ -135,6 +145,7 @@ impl<P: ObjectPorts> Actor<P> {
             Command::RenewIfDue => self.renew_if_due().await,
             Command::Test => self.test().await,
             Command::Reseal => self.reseal().await,
+            Command::Revoke => self.revoke().await,
         };
         match result {
             Ok(reply) => Ok(reply),
@@ -160,19 +171,6 @@ impl<P: ObjectPorts> Actor<P> {
     /// Shows it.
     fn read(&self) -> Result<Reply, Stop> {
         self.shown(&*self.existing()?)
-    }
-
-    /// Forgets it. The truth goes first: should the directory fail, the same command again finishes the work.
-    async fn delete(&self) -> Result<Reply, Stop> {
-        let existed = self.stored()?.is_some();
-        if existed {
-            self.ports.clear()?;
-            self.record.take();
-            self.live.take();
-            self.revision.set(self.revision.get() + 1);
-        }
-        let listed = self.ports.remove(&self.key).await?;
-        if existed || listed { Ok(Reply::Done) } else { Err(Refusal::NoConnection.into()) }
     }
 
     /// Definition and secrets, when the connection has what its strategy needs.

@@ -51,6 +51,8 @@ pub enum Command {
     Reseal,
     /// Call the provider's API, to see whether that works.
     Test,
+    /// Have the provider revoke its tokens (RFC 7009), and forget them.
+    Revoke,
 }
 
 /// A return from the provider, and who brings it.
@@ -109,6 +111,8 @@ pub enum Reply {
     Tested(TestOutcome),
     /// What the sweep gets in a rotation of the application key.
     Reseal(ResealOutcome),
+    /// The tokens are forgotten; what the provider did about them.
+    Withdrawn(Revocation),
     /// It could not be done.
     Refused(Refusal),
 }
@@ -175,6 +179,25 @@ pub enum ResealOutcome {
     Unopened,
     /// There is no such connection any more.
     Gone,
+}
+
+/// What a provider did about tokens that it should revoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Revocation {
+    /// It revoked them, or did not know them.
+    Revoked,
+    /// There were none.
+    NothingHeld,
+    /// The definition has no request for it.
+    NotOffered,
+    /// The stored tokens could not be opened.
+    Unopened,
+    /// It answered with this HTTP status.
+    Status(u16),
+    /// It answered more than we read.
+    TooLarge,
+    /// It could not be asked, or did not answer.
+    Failed(Refusal),
 }
 
 /// Why a connection does not do what it is asked.

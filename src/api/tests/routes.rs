@@ -45,7 +45,8 @@ fn after(route: &Route) -> Option<Route> {
         Route::ShowLink(_) => Route::FollowLink("t1".to_owned()),
         Route::FollowLink(_) => Route::AccessToken(key()),
         Route::AccessToken(_) => Route::TestConnection(key()),
-        Route::TestConnection(_) => Route::Sweep,
+        Route::TestConnection(_) => Route::RevokeConnection(key()),
+        Route::RevokeConnection(_) => Route::Sweep,
         Route::Sweep => return None,
     })
 }

@@ -58,7 +58,7 @@ impl<P: ObjectPorts> Actor<P> {
         (record.grant, record.pending, record.condition) = (None, None, Condition::default());
         record.profile.updated_at = self.ports.now();
         self.store(record, &[Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition])?;
-        self.revision.set(self.revision.get() + 1);
+        self.replaced();
         self.publish().await?;
         Ok(Reply::Done)
     }

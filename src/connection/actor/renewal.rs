@@ -28,6 +28,7 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// The live access token, renewed first if it must be.
     pub(super) async fn token(self: &Rc<Self>) -> Result<LiveToken, Stop> {
+        self.settled().await;
         let now = self.ports.now();
         if let Some((token, until)) = &*self.live.borrow()
             && now < *until
@@ -54,6 +55,9 @@ impl<P: ObjectPorts> Actor<P> {
             self.ports.remove(&self.key).await?;
             return Ok(Reply::Sweep(SweepOutcome::Gone));
         };
+        if self.withdrawal.borrow().is_some() {
+            return Ok(Reply::Sweep(SweepOutcome::NotDue));
+        }
         let record = self.forget_expired(record)?;
         let renewal = renewal_of(&record).unwrap_or(Renewal::Impossible);
         let (now, lead) = (self.ports.now(), self.settings.refresh_lead);
@@ -111,9 +115,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// One renewal: ask the provider, store the answer, then answer.
     async fn renew(&self) -> Result<LiveToken, Stop> {
         let revision = self.revision.get();
-        let unsaved = self.unsaved.take().filter(|(own, _)| *own == revision);
-        let stored_now = unsaved.map(|(_, answer)| self.settle(Ok(answer), revision)).transpose()?;
-        let result = match stored_now {
+        let result = match self.settle_unsaved()? {
             Some(token) if self.ports.now() < token.expires_at => Ok(token),
             Some(_) | None => {
                 let answer = self.ask().await?;
@@ -123,6 +125,13 @@ impl<P: ObjectPorts> Actor<P> {
         // Should this fail, the row stays due and the sweep repairs it.
         let _ = self.publish().await;
         result
+    }
+
+    /// Stores an answer that could not be stored when it came.
+    pub(super) fn settle_unsaved(&self) -> Result<Option<LiveToken>, Stop> {
+        let revision = self.revision.get();
+        let unsaved = self.unsaved.take().filter(|(own, _)| *own == revision);
+        unsaved.map(|(_, answer)| self.settle(Ok(answer), revision)).transpose()
     }
 
     /// Stores what came of a renewal. Retry the write, never the grant: an answer that cannot be stored may hold the only
@@ -168,21 +177,12 @@ impl<P: ObjectPorts> Actor<P> {
     /// The request that renews.
     fn renewal_request(&self, record: &Record, renewal: Renewal) -> Result<(Rc<Definition>, ProviderRequest), Stop> {
         let (definition, secrets) = self.ready(record, false)?;
-        let grant = record.grant.as_ref();
-        let refresh_token = grant
-            .and_then(|grant| grant.refresh_token.as_ref().map(|sealed| (grant.refresh_token_generation, sealed)))
-            .map(|(generation, sealed)| self.open("refresh_token", generation, sealed))
-            .transpose()?;
-        let access_token =
-            grant.map(|grant| self.open("access_token", grant.generation, &grant.access_token)).transpose()?;
-        let kept = grant.map(|grant| self.open_kept(grant)).transpose()?.unwrap_or_default();
+        let (tokens, kept) = self.held(record)?;
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
         let values = Values::new().with("redirect_uri", &redirect_uri);
         let mut values = values.with_all(kept.members()).with_all(&secrets);
-        for (name, token) in [("refresh_token", &refresh_token), ("access_token", &access_token)] {
-            if let Some(token) = token {
-                values = values.with(name, token);
-            }
+        for (name, token) in &tokens {
+            values = values.with(name, token);
         }
         let policy = authorization::policy(&self.settings);
         let request = match renewal {
@@ -193,6 +193,16 @@ impl<P: ObjectPorts> Actor<P> {
         };
         let request = request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
         Ok((definition, request))
+    }
+
+    /// The stored tokens in clear, under their names in templates, and what else is kept of the provider's answer.
+    pub(super) fn held(&self, record: &Record) -> Result<(Vec<(&'static str, SecretText)>, Kept), Stop> {
+        let Some(grant) = &record.grant else { return Ok(Default::default()) };
+        let mut tokens = vec![("access_token", self.open("access_token", grant.generation, &grant.access_token)?)];
+        if let Some(sealed) = &grant.refresh_token {
+            tokens.push(("refresh_token", self.open("refresh_token", grant.refresh_token_generation, sealed)?));
+        }
+        Ok((tokens, self.open_kept(grant)?))
     }
 
     /// Sends a request and reads the answer.

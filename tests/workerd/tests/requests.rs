@@ -7,7 +7,7 @@ use serde_json::json;
 use workerd_tests::{Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};
 
 /// Every route behind the guard, with the scope that it requires.
-const GUARDED: [(&str, &str, &str); 25] = [
+const GUARDED: [(&str, &str, &str); 26] = [
     ("POST", CLIENT, "client:create"),
     ("GET", CLIENT, "client:read"),
     ("GET", "/api/v1/oauth/client/x", "client:read"),
@@ -31,6 +31,7 @@ const GUARDED: [(&str, &str, &str); 25] = [
     ("GET", "/api/v1/connection/x/authorize", "connection:authorize"),
     ("GET", "/api/v1/connection/x/access_token", "connection_token:read"),
     ("GET", "/api/v1/connection/x/test", "connection:read"),
+    ("POST", "/api/v1/connection/x/revoke", "connection:create_or_update"),
     ("POST", "/api/v1/sweep", "sweep:exec"),
     ("HEAD", "/api/v1/oauth/scope", "scope:read"),
 ];

@@ -1,0 +1,156 @@
+//! The end of a grant: revoked at the provider, as far as that can be done, and forgotten here in any case (RFC 7009).
+//!
+//! The provider is asked first. A crash in between leaves tokens that may be dead but are still known: the same command
+//! again finishes the work. Forgotten first, they could live on at the provider with nobody left to revoke them. While the
+//! provider is asked nobody gets a token, and no renewal begins.
+
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+
+use super::{Actor, ObjectPorts, Stop, Withdrawal};
+use crate::{
+    connection::{
+        authorization,
+        command::{Refusal, Reply, Revocation},
+        definition::{Action, Definition},
+        record::{Part, Record},
+        refresh::{Condition, Fault},
+        template::values::Values,
+        token_exchange,
+    },
+    ports::{ProviderFailure, ProviderRequest},
+    protocol::secret::SecretText,
+};
+
+impl<P: ObjectPorts> Actor<P> {
+    /// Ends the grant; so does it with an authorization that was begun before.
+    pub(super) async fn revoke(self: &Rc<Self>) -> Result<Reply, Stop> {
+        self.existing()?;
+        self.withdrawal().await.map(Reply::Withdrawn)
+    }
+
+    /// Ends the grant and forgets the connection. The truth goes first: should the directory fail, the same command again
+    /// finishes the work.
+    pub(super) async fn delete(self: &Rc<Self>) -> Result<Reply, Stop> {
+        let existed = self.stored()?.is_some();
+        let outcome = if existed {
+            self.is_doomed.set(true);
+            self.withdrawal().await?
+        } else {
+            Revocation::NothingHeld
+        };
+        let listed = self.ports.remove(&self.key).await?;
+        if existed || listed { Ok(Reply::Withdrawn(outcome)) } else { Err(Refusal::NoConnection.into()) }
+    }
+
+    /// Waits until no grant is being ended.
+    pub(super) async fn settled(&self) {
+        let under_way = self.withdrawal.borrow().clone();
+        if let Some(under_way) = under_way {
+            let _ = under_way.await;
+        }
+    }
+
+    /// The one withdrawal under way; begins it when there is none. It goes on when nobody waits for it any more.
+    fn withdrawal(self: &Rc<Self>) -> Withdrawal {
+        if let Some(under_way) = &*self.withdrawal.borrow() {
+            return under_way.clone();
+        }
+        let actor = Rc::clone(self);
+        let withdrawal = async move {
+            let outcome = actor.withdraw().await;
+            actor.is_doomed.set(false);
+            actor.withdrawal.take();
+            outcome
+        };
+        let withdrawal = withdrawal.boxed_local().shared();
+        self.withdrawal.replace(Some(withdrawal.clone()));
+        self.ports.spawn(withdrawal.clone().map(drop).boxed_local());
+        withdrawal
+    }
+
+    /// One withdrawal: ask the provider, then forget.
+    async fn withdraw(&self) -> Result<Revocation, Stop> {
+        let offered = self.existing()?.definition.as_deref().is_some_and(|own| own.request(Action::Revoke).is_some());
+        if offered {
+            // What a renewal under way will bring must be revoked too: it replaces what is stored.
+            let renewal = self.flight.borrow().as_ref().map(|(_, renewal)| renewal.clone());
+            if let Some(renewal) = renewal {
+                let _ = renewal.await;
+            }
+            self.settle_unsaved()?;
+        }
+        let record = self.existing()?;
+        // From here on nothing that was begun before can bring tokens.
+        self.replaced();
+        let revision = self.revision.get();
+        let record = if record.pending.is_some() {
+            self.store(Record { pending: None, ..(*record).clone() }, &[Part::Pending])?
+        } else {
+            record
+        };
+        let outcome = match self.revoke_request(&record) {
+            Ok(Some(request)) => self.ask_to_revoke(request).await,
+            Ok(None) if record.grant.is_none() => Revocation::NothingHeld,
+            Ok(None) => Revocation::NotOffered,
+            Err(Stop::Refused(refusal)) => Revocation::Failed(refusal),
+            Err(Stop::Broken(_)) => Revocation::Unopened,
+        };
+        self.forget(revision).await?;
+        Ok(outcome)
+    }
+
+    /// Forgets the grant, or the whole connection where that is wanted. Another grant may have taken its place, by new
+    /// secrets or a new authorization: that one stays.
+    async fn forget(&self, revision: u64) -> Result<(), Stop> {
+        let Some(record) = self.stored()? else { return Ok(()) };
+        if self.is_doomed.get() {
+            self.ports.clear()?;
+            self.record.take();
+            self.live.take();
+            self.replaced();
+            return Ok(());
+        }
+        if self.revision.get() == revision && record.grant.is_some() {
+            let record = Record { grant: None, condition: Condition::default(), ..(*record).clone() };
+            self.store(record, &[Part::Grant, Part::Condition])?;
+        }
+        Ok(self.publish().await?)
+    }
+
+    /// The request that revokes; none where there is nothing to revoke, or no way to.
+    fn revoke_request(&self, record: &Record) -> Result<Option<ProviderRequest>, Stop> {
+        let offers = |definition: &&Rc<Definition>| definition.request(Action::Revoke).is_some();
+        let Some(definition) = record.definition.as_ref().filter(offers) else { return Ok(None) };
+        if record.grant.is_none() {
+            return Ok(None);
+        }
+        let (secrets, (tokens, kept)) = (self.secrets(record)?, self.held(record)?);
+        let redirect_uri = SecretText::new(self.settings.public_url.callback());
+        let values = Values::new().with("redirect_uri", &redirect_uri);
+        let mut values = values.with_all(kept.members()).with_all(&secrets);
+        for (name, token) in &tokens {
+            values = values.with(name, token);
+        }
+        let request = token_exchange::revoke_request(definition, &values, &authorization::policy(&self.settings));
+        Ok(Some(request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?))
+    }
+
+    /// Asks the provider. Success is any status of 2xx, also for a token that it does not know (RFC 7009 §2.2).
+    async fn ask_to_revoke(&self, request: ProviderRequest) -> Revocation {
+        let failed = |fault| Revocation::Failed(Refusal::Provider(fault));
+        match self.ports.send(request).await {
+            Ok(answer) if (200..300).contains(&answer.status) => Revocation::Revoked,
+            Ok(answer) => Revocation::Status(answer.status),
+            Err(ProviderFailure::Unreachable) => failed(Fault::Unreachable),
+            Err(ProviderFailure::TimedOut) => failed(Fault::TimedOut),
+            Err(ProviderFailure::TooLarge) => Revocation::TooLarge,
+        }
+    }
+
+    /// Notes that credentials changed otherwise than by a renewal.
+    pub(super) fn replaced(&self) {
+        self.revision.set(self.revision.get() + 1);
+    }
+}
