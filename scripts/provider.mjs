@@ -10,6 +10,7 @@ const CLIENT_ID = env.PROVIDER_CLIENT_ID || 'saas';
 const CLIENT_SECRET = env.PROVIDER_CLIENT_SECRET || 'saassecret';
 const REDIRECT_URI = env.PROVIDER_REDIRECT_URI || 'http://127.0.0.1:8787/api/v1/oauth/callback';
 const ACCESS_TTL = Number(env.PROVIDER_ACCESS_TTL || 60);
+const PKCE_REQUIRED = env.PROVIDER_PKCE === 'required';
 const DAY = 86_400;
 const SCOPE = 'openid offline_access api';
 
@@ -27,9 +28,9 @@ function listen() {
     process.exit(1);
   });
   server.listen(Number(env.PROVIDER_PORT || 4010), HOST, async () => {
-    const issuer = `http://${HOST}:${server.address().port}`;
-    server.on('request', (await providerAt(issuer)).callback());
-    console.log(`listening on ${issuer}`);
+    const origin = `http://${HOST}:${server.address().port}`;
+    server.on('request', (await providerAt(env.PROVIDER_ISSUER || origin)).callback());
+    console.log(`listening on ${origin}`);
   });
 }
 
@@ -38,6 +39,8 @@ async function providerAt(issuer) {
   console.info = console.warn = () => {};
   const { Provider } = await import('oidc-provider');
   const provider = new Provider(issuer, configuration());
+  provider.proxy = Boolean(env.PROVIDER_ISSUER);
+  provider.use(api(provider));
   provider.on('grant.success', ({ oidc }) => {
     console.log(`token: ${oidc.params.grant_type} for ${oidc.client.clientId}`);
   });
@@ -46,6 +49,17 @@ async function providerAt(issuer) {
   });
   provider.on('server_error', (_context, error) => console.error(error));
   return provider;
+}
+
+/** A resource for tokens with the scope `api`, of people and of clients. */
+function api({ AccessToken, ClientCredentials }) {
+  return async (context, next) => {
+    if (context.path !== '/api') return next();
+    const [, value] = /^Bearer (.+)$/.exec(context.get('Authorization')) ?? [];
+    const token = value && (await AccessToken.find(value) ?? await ClientCredentials.find(value));
+    if (!token?.scopes.has('api')) context.throw(401, { headers: { 'WWW-Authenticate': 'Bearer' } });
+    context.body = { user: token.accountId ?? null };
+  };
 }
 
 function configuration() {
@@ -68,7 +82,7 @@ function configuration() {
     // A refresh token works once; its second use ends the whole grant.
     rotateRefreshToken: true,
     issueRefreshToken: () => true,
-    pkce: { required: () => false },
+    pkce: { required: () => PKCE_REQUIRED },
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     jwks: { keys: [{ ...key, use: 'sig' }] },
     cookies: { keys: [randomBytes(32).toString('hex')] },
@@ -91,6 +105,7 @@ function printHelp() {
 
   authorization  http://${HOST}:${port}/auth       token       http://${HOST}:${port}/token
   userinfo       http://${HOST}:${port}/me         revocation  http://${HOST}:${port}/token/revocation
+  resource       http://${HOST}:${port}/api
   clients        ${CLIENT_ID} (credentials in the form), ${CLIENT_ID}-basic (HTTP Basic)
   scopes         ${SCOPE}
 
@@ -100,6 +115,8 @@ Settings, by environment:
   PROVIDER_REDIRECT_URI   default http://127.0.0.1:8787/api/v1/oauth/callback
   PROVIDER_CLIENT_ID      default saas
   PROVIDER_CLIENT_SECRET  default saassecret
+  PROVIDER_PKCE           "required" refuses authorization requests without code_challenge
+  PROVIDER_ISSUER         its https origin, if a proxy before it ends TLS and sets X-Forwarded-Proto
 
 The secrets of a connection to it:
   ${JSON.stringify(secrets)}

@@ -4,14 +4,15 @@
 //! - [`Postern`]: one workerd with the built Worker, a state directory and a port of its own; can be killed and
 //!   started again.
 //! - [`Mock`]: an HTTP server that answers what the test says and remembers what it was asked.
-//! - [`Provider`]: a real OpenID provider in Node, and the browser that logs in there.
+//! - [`Provider`]: a real authorization server, in Node or in Python, and the browser that logs in there.
 //! - [`counterpart()`]: OAuth and JOSE libraries that others wrote, as clients and resource servers.
 //! - [`Clock`]: the wall clock of the processes that were started with it. Time is moved, not slept.
 //! - [`Request`] and [`Answer`]: HTTP as a test likes it.
 //!
 //! `npm test` builds what is needed and then calls cargo. With the build in place, `cargo test -p workerd-tests` does.
 //!
-//! Environment: `POSTERN_WORKERD` and `POSTERN_NODE` name other binaries than those of `node_modules` and `PATH`.
+//! Environment: `POSTERN_WORKERD` and `POSTERN_NODE` name other binaries than those of `node_modules` and `PATH`;
+//! `POSTERN_INTEROP_PYTHON` names a Python that has what `tests/interop/requirements.txt` lists.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,6 +24,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the integration tests run on Linux only: clock shim, inherited sockets, parent death signal");
 
+mod browser;
 mod clock;
 mod counterpart;
 mod http;

@@ -1,14 +1,17 @@
-//! A real OpenID provider (the npm package `oidc-provider`, in `scripts/provider.mjs`) and the browser that uses it.
+//! Real authorization servers: the npm package `oidc-provider` (`scripts/provider.mjs`), the Python package
+//! `django-oauth-toolkit` (`tests/interop/provider.py`).
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use url::Url;
+use tempfile::TempDir;
+use url::{Position, Url};
 
+use crate::browser::{Browser, Choice};
 use crate::clock::Clock;
-use crate::http::{Answer, Request};
+use crate::http::Request;
 use crate::process::{Log, Process};
 use crate::tools;
 
@@ -18,11 +21,9 @@ const READY: &str = "listening on ";
 /// How long it may take until then: it makes an RSA key first, on a machine that may be busy.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How many pages and redirects a log-in may take. It takes eight.
-const BROWSE_STEPS: usize = 16;
-
-/// How the provider shall be set up. It knows two clients: `client_id`, which sends its secret in the form, and
-/// `<client_id>-basic`, which sends it in the header.
+/// How the provider shall be set up. `oidc-provider` knows two clients: `client_id`, which sends its secret in the form,
+/// and `<client_id>-basic`, which sends it in the header. `django-oauth-toolkit` does not care how they send it, and gives
+/// `client_id` people's tokens only, `<client_id>-machine` its own only.
 #[derive(Debug, Clone)]
 pub struct ProviderOptions {
     /// Where it may send the browser back to.
@@ -33,6 +34,10 @@ pub struct ProviderOptions {
     pub client_id: String,
     /// The client's secret.
     pub client_secret: String,
+    /// Its https origin, if the test stands in for a proxy before it that ends TLS.
+    pub issuer: Option<String>,
+    /// Whether it refuses authorization requests without `code_challenge` (`django-oauth-toolkit` always does).
+    pub pkce_required: bool,
 }
 
 impl ProviderOptions {
@@ -44,6 +49,8 @@ impl ProviderOptions {
             access_ttl: 3_600,
             client_id: "saas".to_owned(),
             client_secret: "saassecret".to_owned(),
+            issuer: None,
+            pkce_required: false,
         }
     }
 
@@ -52,65 +59,126 @@ impl ProviderOptions {
     pub fn access_ttl(self, seconds: u32) -> Self {
         Self { access_ttl: seconds, ..self }
     }
+
+    /// Gives the options to a program, and nothing else.
+    fn fill_environment(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("PROVIDER_PORT", "0")
+            .env("PROVIDER_ACCESS_TTL", self.access_ttl.to_string())
+            .env("PROVIDER_REDIRECT_URI", &self.redirect_uri)
+            .env("PROVIDER_CLIENT_ID", &self.client_id)
+            .env("PROVIDER_CLIENT_SECRET", &self.client_secret)
+            .envs(self.issuer.iter().map(|issuer| ("PROVIDER_ISSUER", issuer)))
+            .envs(self.pkce_required.then_some(("PROVIDER_PKCE", "required")));
+    }
+}
+
+/// Where a provider is, for the world and for the tests.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// Its public origin.
+    pub(crate) origin: Url,
+    /// Where it listens.
+    address: SocketAddr,
+}
+
+impl Site {
+    /// A request to a page of it; where its origin is https, as a proxy that ends TLS passes it on.
+    pub(crate) fn request(&self, method: &str, url: &Url) -> Request {
+        let request = Request::new(method, &format!("http://{}{}", self.address, &url[Position::BeforePath..]));
+        if self.origin.scheme() == "http" {
+            return request;
+        }
+        request
+            .header("Host", &self.origin[Position::BeforeHost..Position::AfterPort])
+            .header("X-Forwarded-Proto", "https")
+    }
 }
 
 /// A running provider. It is killed when dropped.
 #[derive(Debug)]
 pub struct Provider {
-    /// Its origin.
-    origin: Url,
+    /// Where it is.
+    site: Site,
     /// What it printed.
     log: Log,
     /// The process; `None` after `stop`.
     process: Option<Process>,
+    /// Its database, if it needs one. Last, so that it goes after the process.
+    _state: Option<TempDir>,
 }
 
 impl Provider {
-    /// Starts a provider, which lives by the clock if one is given; when this returns it answers.
+    /// Starts `oidc-provider`, which lives by the clock if one is given; when this returns it answers.
     #[must_use]
     pub fn start(clock: Option<&Clock>, options: &ProviderOptions) -> Self {
         let mut command = Command::new(tools::node());
-        command
-            .arg(tools::made("scripts/provider.mjs"))
-            .env_clear()
-            .env("PROVIDER_PORT", "0")
-            .env("PROVIDER_ACCESS_TTL", options.access_ttl.to_string())
-            .env("PROVIDER_REDIRECT_URI", &options.redirect_uri)
-            .env("PROVIDER_CLIENT_ID", &options.client_id)
-            .env("PROVIDER_CLIENT_SECRET", &options.client_secret);
+        command.arg(tools::made("scripts/provider.mjs"));
+        options.fill_environment(&mut command);
+        Self::launch(command, clock, options, None)
+    }
+
+    /// Starts `django-oauth-toolkit`, with the Python that `POSTERN_INTEROP_PYTHON` names. It needs an issuer.
+    #[must_use]
+    pub fn start_django(clock: Option<&Clock>, options: &ProviderOptions) -> Self {
+        let state = TempDir::with_prefix("postern-provider-").expect("temporary directory");
+        let mut command = Command::new(tools::interop_python());
+        command.arg(tools::made("tests/interop/provider.py"));
+        options.fill_environment(&mut command);
+        command.env("PROVIDER_STATE", state.path());
+        Self::launch(command, clock, options, Some(state))
+    }
+
+    /// Starts a program and waits until it says where it listens.
+    fn launch(mut command: Command, clock: Option<&Clock>, options: &ProviderOptions, state: Option<TempDir>) -> Self {
         if let Some(clock) = clock {
             clock.rule(&mut command);
         }
         let log = Log::default();
         let mut process = Process::spawn(command, Vec::new(), &log);
-        let origin = await_origin(&mut process, &log);
-        Self { origin, log, process: Some(process) }
+        let listening = await_origin(&mut process, &log);
+        let address = &listening[Position::BeforeHost..Position::AfterPort];
+        let address = address.parse().expect("the provider listens on a number of this machine");
+        let origin = options.issuer.as_deref().map_or(listening, |issuer| Url::parse(issuer).expect("issuer"));
+        Self { site: Site { origin, address }, log, process: Some(process), _state: state }
     }
 
     /// Its origin, without slash at the end. `/auth`, `/token` and `/me` are its endpoints.
     #[must_use]
     pub fn url(&self) -> String {
-        self.origin.origin().ascii_serialization()
+        self.site.origin.origin().ascii_serialization()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.site.address
+    }
+
+    /// A request to a path of it.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        self.site.request(method, &self.site.origin.join(path).expect("path"))
     }
 
     /// Follows an authorization URL as a new user's browser would, logs in and consents; returns where the provider
     /// sends the browser, which is not followed.
     #[must_use]
     pub fn browse(&self, authorization_url: &str) -> String {
-        Browser::new(&self.origin).run(authorization_url, &Choice::Consent)
+        Browser::new(&self.site).run(authorization_url, Choice::Consent)
     }
 
     /// As [`Provider::browse`], by a user who declines on the first page.
     #[must_use]
     pub fn browse_and_cancel(&self, authorization_url: &str) -> String {
-        Browser::new(&self.origin).run(authorization_url, &Choice::Cancel)
+        Browser::new(&self.site).run(authorization_url, Choice::Cancel)
     }
 
     /// The status that its userinfo endpoint answers to an access token: 200 while the token lives, then 401. Unless
     /// told otherwise `oidc-provider` grants each token 15 more seconds (`clockTolerance`).
     #[must_use]
     pub fn userinfo(&self, access_token: &str) -> u16 {
-        Request::new("GET", &format!("{}/me", self.url())).bearer(access_token).send().status
+        self.request("GET", "/me").bearer(access_token).send().status
     }
 
     /// Ends the process: from now on its address refuses connections.
@@ -141,82 +209,5 @@ fn await_origin(process: &mut Process, log: &Log) -> Url {
             panic!("the provider did not start:\n{}", log.text());
         }
         thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// What the user does on the provider's pages.
-enum Choice {
-    /// Logs in and consents.
-    Consent,
-    /// Declines.
-    Cancel,
-}
-
-/// A browser with a cookie jar that visits one origin.
-struct Browser<'a> {
-    /// The origin whose pages it walks through.
-    origin: &'a Url,
-    /// Cookies by name.
-    cookies: BTreeMap<String, String>,
-}
-
-impl<'a> Browser<'a> {
-    /// A browser without cookies.
-    const fn new(origin: &'a Url) -> Self {
-        Self { origin, cookies: BTreeMap::new() }
-    }
-
-    /// Walks until a redirect leaves the origin; returns its target.
-    fn run(mut self, start: &str, choice: &Choice) -> String {
-        let start = self.origin.join(start).expect("authorization URL");
-        let mut answer = self.send(Request::new("GET", start.as_str()));
-        for _ in 0..BROWSE_STEPS {
-            let request = if let Some(location) = answer.header("Location") {
-                let target = self.origin.join(location).expect("Location");
-                if target.origin() != self.origin.origin() {
-                    return target.into();
-                }
-                Request::new("GET", target.as_str())
-            } else {
-                self.fill_in(&answer, choice)
-            };
-            answer = self.send(request);
-        }
-        panic!("the provider's pages do not end; the last one: {answer:?}");
-    }
-
-    /// What a user does with a page: sends its form, or follows the link that declines.
-    fn fill_in(&self, page: &Answer, choice: &Choice) -> Request {
-        let html = page.text();
-        let found = |before: &str| {
-            let (_, rest) = html.split_once(before)?;
-            rest.split('"').next()
-        };
-        let target = match choice {
-            Choice::Consent => found("action=\""),
-            Choice::Cancel => found("href=\"").filter(|link| link.ends_with("/abort")),
-        };
-        let target = target.unwrap_or_else(|| panic!("status {}, no form or link: {html}", page.status));
-        let url = self.origin.join(target).expect("form target");
-        match choice {
-            Choice::Consent => Request::new("POST", url.as_str()).form(&[
-                ("prompt", found("name=\"prompt\" value=\"").unwrap_or_default()),
-                ("login", "user"),
-                ("password", "any"),
-            ]),
-            Choice::Cancel => Request::new("GET", url.as_str()),
-        }
-    }
-
-    /// Sends a request with the cookies and keeps those of the answer.
-    fn send(&mut self, request: Request) -> Answer {
-        let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = request.header("Cookie", &pairs.join("; ")).send();
-        for cookie in answer.headers_named("Set-Cookie") {
-            let pair = cookie.split(';').next().unwrap_or_default();
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            self.cookies.insert(name.to_owned(), value.to_owned());
-        }
-        answer
     }
 }

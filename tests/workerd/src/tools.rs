@@ -27,6 +27,14 @@ pub(crate) fn node() -> PathBuf {
     found.expect("node is not on PATH: install Node.js and run `npm test`")
 }
 
+/// The Python that has the second authorization server.
+pub(crate) fn interop_python() -> PathBuf {
+    let given = env::var_os("POSTERN_INTEROP_PYTHON");
+    PathBuf::from(
+        given.expect("POSTERN_INTEROP_PYTHON is not set: `npm run interop` makes that Python and runs the tests"),
+    )
+}
+
 /// The clock shim, which cargo builds with this crate: beside the test program, or one folder up.
 pub(crate) fn clock_shim() -> PathBuf {
     let program = env::current_exe().expect("path of the test program");
