@@ -93,6 +93,15 @@ export async function progress(label, work) {
   }
 }
 
+/** Does one of several checks, under a heading. The last one says nothing after its own output. */
+export async function check(name, work, { last = false } = {}) {
+  const start = Date.now();
+  console.log(`\n== ${name} ==`);
+  const result = await work();
+  if (!last) console.log(`== ${name}: ok, ${seconds(start)}`);
+  return result;
+}
+
 const LOCK_STALE_MS = 10_000;
 
 /** Runs `work` while no other process holds `lock`, a folder whose owner touches it every second. */

@@ -1,6 +1,7 @@
 // Brings everything that building and running needs: the wasm target, npm packages and two build tools.
 // Tools go to a per-user cache, one folder per name and version; nothing asks for more rights than yours.
 import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CACHE, Failure, attempt, inRoot, inScratch, main, progress, run, withLock } from './lib.mjs';
@@ -110,6 +111,16 @@ async function install(crate, name, version, onLine) {
     }
     renameSync(join(scratch, 'root'), join(CACHE, `${name}-${version}`));
   });
+}
+
+/** The runtime's binary, in the npm package for this kind of machine. */
+export function workerd() {
+  const manifest = createRequire(inRoot('package.json')).resolve('workerd/package.json');
+  const { optionalDependencies } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const folders = Object.keys(optionalDependencies).map((name) => inRoot('node_modules', name, 'bin', 'workerd'));
+  const found = folders.find((file) => existsSync(file));
+  if (!found) throw new Failure('npm installed no workerd for this machine. Delete node_modules and try again.');
+  return found;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -1,12 +1,10 @@
 // Every check there is, in order, up to the first that fails. Arguments go to `cargo test`, which comes last.
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { fuzzBriefly } from './fuzz.mjs';
-import { Failure, attempt, inRoot, inScratch, main, npmBin, progress, run, seconds } from './lib.mjs';
-import { checkCxx, setUp } from './setup.mjs';
+import { Failure, attempt, check, inRoot, inScratch, main, npmBin, progress, run } from './lib.mjs';
+import { checkCxx, setUp, workerd } from './setup.mjs';
 
 const UPLOAD_BUDGET_KIB = 450;
 const show = true;
@@ -35,14 +33,6 @@ async function cargoTools() {
   }
 }
 
-/** The last check says nothing after its own output. */
-async function check(name, work, { last = false } = {}) {
-  const start = Date.now();
-  console.log(`\n== ${name} ==`);
-  await work();
-  if (!last) console.log(`== ${name}: ok, ${seconds(start)}`);
-}
-
 async function format() {
   await run('cargo', ['fmt', '--all', '--check'], { show });
   await run('cargo', ['fmt', '--manifest-path', inRoot('fuzz', 'Cargo.toml'), '--check'], { show });
@@ -68,14 +58,4 @@ async function tests() {
   const env = { POSTERN_WORKERD: workerd(), POSTERN_NODE: process.execPath };
   const { ok } = await attempt('cargo', ['test', '--workspace', '--locked', ...process.argv.slice(2)], { show, env });
   if (!ok) process.exit(1);
-}
-
-/** The runtime's binary, in the npm package for this kind of machine. */
-function workerd() {
-  const manifest = createRequire(inRoot('package.json')).resolve('workerd/package.json');
-  const { optionalDependencies } = JSON.parse(readFileSync(manifest, 'utf8'));
-  const folders = Object.keys(optionalDependencies).map((name) => inRoot('node_modules', name, 'bin', 'workerd'));
-  const found = folders.find((file) => existsSync(file));
-  if (!found) throw new Failure('npm installed no workerd for this machine. Delete node_modules and try again.');
-  return found;
 }

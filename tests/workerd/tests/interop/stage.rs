@@ -1,0 +1,203 @@
+//! One provider, one Postern, one clock: what the tests of both providers say and do.
+
+use serde_json::{Value, json};
+use workerd_tests::{Answer, Clock, Postern, Provider, ProviderOptions, Setup};
+
+use crate::common::{self, authorize, client, connect, live, read, root, token};
+use crate::internet::Internet;
+
+/// Where Postern is, for the world.
+const POSTERN: &str = "https://postern.example";
+
+/// The client's secret at both providers, with every kind of character that is special somewhere: in forms, in Basic
+/// credentials (RFC 6749 §2.3.1), in JSON, in YAML.
+pub(crate) const CLIENT_SECRET: &str = r#"100% odd: a+b&c=d "e" <f> \g/ #h?i%20j {k}"#;
+
+/// Life of the providers' access tokens, in seconds.
+pub(crate) const ACCESS_TTL: u32 = 60;
+
+/// The key of the connection.
+pub(crate) const KEY: &str = "shop";
+
+/// An authorization server that others wrote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Server {
+    /// Its public origin, and its `iss`.
+    pub(crate) issuer: &'static str,
+    /// How it is started.
+    start: fn(Option<&Clock>, &ProviderOptions) -> Provider,
+    /// The definition of people's tokens, which the client `saas` may have.
+    pub(crate) code: &'static str,
+    /// The definition of the client's own tokens.
+    pub(crate) machine: &'static str,
+    /// The client that may have tokens of its own.
+    pub(crate) machine_client: &'static str,
+    /// Its token endpoint.
+    pub(crate) token_path: &'static str,
+    /// Its revocation endpoint (RFC 7009).
+    pub(crate) revocation_path: &'static str,
+}
+
+/// The npm package `oidc-provider`.
+pub(crate) const OIDC_PROVIDER: Server = Server {
+    issuer: "https://oidc.example",
+    start: Provider::start,
+    code: include_str!("../../../interop/oidc_provider_code.yml"),
+    machine: include_str!("../../../interop/oidc_provider_machine.yml"),
+    machine_client: "saas-basic",
+    token_path: "/token",
+    revocation_path: "/token/revocation",
+};
+
+/// The Python package `django-oauth-toolkit`.
+pub(crate) const DJANGO: Server = Server {
+    issuer: "https://django.example",
+    start: Provider::start_django,
+    code: include_str!("../../../interop/django_code.yml"),
+    machine: include_str!("../../../interop/django_machine.yml"),
+    machine_client: "saas-machine",
+    token_path: "/token/",
+    revocation_path: "/revoke_token/",
+};
+
+impl Server {
+    /// Starts it behind a proxy that ends TLS, with PKCE required.
+    pub(crate) fn start(&self, clock: &Clock) -> Provider {
+        let mut options = ProviderOptions::new(&callback()).access_ttl(ACCESS_TTL);
+        CLIENT_SECRET.clone_into(&mut options.client_secret);
+        options.issuer = Some(self.issuer.to_owned());
+        options.pkce_required = true;
+        (self.start)(Some(clock), &options)
+    }
+}
+
+/// A Postern with all its rules on (https, public names), and a provider that it reaches under its https name.
+pub(crate) struct Stage {
+    /// Which provider.
+    pub(crate) server: Server,
+    /// The time of both.
+    pub(crate) clock: Clock,
+    /// The provider.
+    pub(crate) provider: Provider,
+    /// What lies between them.
+    pub(crate) internet: Internet,
+    /// The Postern.
+    pub(crate) postern: Postern,
+    /// A token with every scope.
+    pub(crate) root: String,
+    /// A token that may read tokens of connections.
+    pub(crate) reader: String,
+}
+
+impl Stage {
+    /// Starts all of it.
+    pub(crate) fn start(server: Server) -> Self {
+        let clock = Clock::new();
+        let provider = server.start(&clock);
+        let internet = Internet::of(&[&provider]);
+        let postern = start_postern(&clock, &internet);
+        let root = root(&postern);
+        let owner = client(&postern, &root, &["connection_token:read"]);
+        let reader = token(&postern, &owner.id, &owner.secret);
+        Self { server, clock, provider, internet, postern, root, reader }
+    }
+
+    /// A connection to people's tokens.
+    pub(crate) fn connect_people(&self) {
+        self.connect_people_by(self.server.code);
+    }
+
+    /// The same, by another definition.
+    pub(crate) fn connect_people_by(&self, definition: &str) {
+        connect(&self.postern, &self.root, KEY, definition, &secrets("saas"));
+    }
+
+    /// A connection to the client's own tokens.
+    pub(crate) fn connect_machine(&self) {
+        connect(&self.postern, &self.root, KEY, self.server.machine, &secrets(self.server.machine_client));
+    }
+
+    /// The URL that a person must open.
+    pub(crate) fn authorize(&self) -> String {
+        authorize(&self.postern, &self.root, KEY)
+    }
+
+    /// Has a new person log in and consent; answers where the provider sends the browser.
+    pub(crate) fn browse(&self) -> String {
+        self.provider.browse(&self.authorize())
+    }
+
+    /// Follows a redirect back to Postern.
+    pub(crate) fn follow(&self, back: &str) -> Answer {
+        let path = back.strip_prefix(POSTERN).unwrap_or_else(|| panic!("not to Postern: {back}"));
+        self.postern.get(path).send()
+    }
+
+    /// Has a new person authorize the connection.
+    pub(crate) fn authorize_and_follow(&self) {
+        drop(self.follow(&self.browse()).expect_status(200));
+    }
+
+    /// Lets every access token expire.
+    pub(crate) fn let_expire(&self) {
+        self.clock.advance(i64::from(ACCESS_TTL) + 1);
+    }
+
+    /// The connection's token.
+    pub(crate) fn live(&self) -> String {
+        live(&self.postern, &self.reader, KEY)
+    }
+
+    /// What a read of the connection's token answers.
+    pub(crate) fn read(&self) -> Answer {
+        read(&self.postern, &self.reader, KEY)
+    }
+
+    /// The status that the provider's own resource answers to a token.
+    pub(crate) fn api(&self, token: &str) -> u16 {
+        self.provider.request("GET", "/api").bearer(token).send().status
+    }
+
+    /// What the provider answers to a form of the client's, sent past Postern, to one of its endpoints.
+    pub(crate) fn past_postern(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        let credentials = [("client_id", "saas"), ("client_secret", CLIENT_SECRET)];
+        self.provider.request("POST", path).form(&[form, &credentials].concat()).send()
+    }
+
+    /// Lets the live token expire and has it renewed, by a read: the old one is dead at the provider, the new one good.
+    pub(crate) fn renew(&self, old: &str) -> String {
+        self.let_expire();
+        assert_eq!(self.api(old), 401);
+        let new = self.live();
+        assert_ne!(new, old);
+        assert_eq!(self.api(&new), 200);
+        new
+    }
+
+    /// All that must not stand in the clear where Postern keeps its state: what passed between it and the provider.
+    pub(crate) fn secrets_that_passed(&self) -> Vec<String> {
+        let exchanges = self.internet.exchanges();
+        let sent = exchanges.iter().flat_map(|each| {
+            ["code", "code_verifier", "refresh_token", "client_secret"].map(|name| each.request.field(name))
+        });
+        let answered =
+            exchanges.iter().flat_map(|each| ["access_token", "refresh_token"].map(|name| each.answered(name)));
+        sent.chain(answered).flatten().collect()
+    }
+}
+
+/// A Postern in this internet, as in production: https, public names, no exception for this machine.
+fn start_postern(clock: &Clock, internet: &Internet) -> Postern {
+    let setup = Setup::new().set("PUBLIC_URL", POSTERN).unset("ALLOW_LOOPBACK_PROVIDERS");
+    Postern::start(setup.clock(clock).outbound(&internet.mock))
+}
+
+/// Where the providers send the browser back to.
+pub(crate) fn callback() -> String {
+    format!("{POSTERN}{}", common::CALLBACK)
+}
+
+/// The secrets of a connection.
+fn secrets(client_id: &str) -> Value {
+    json!({ "client_id": client_id, "client_secret": CLIENT_SECRET })
+}
