@@ -1,7 +1,7 @@
 //! What a provider answers to a token request (RFC 6749 §5.1, §5.2; contract 7.3; checklist K15, L5).
 //!
 //! Decides: whether an answer gives tokens, how long they live (architecture D28), and else what went wrong. Nothing that
-//! the provider wrote freely gets out of here: of its text only error codes that look like one.
+//! the provider wrote freely gets out of here: of its text only error codes that are known.
 //!
 //! Leaves to others: the size and the deadline of an answer (`edge`), and what a failure means for the connection
 //! (`refresh`).
@@ -16,6 +16,7 @@ use crate::{
     connection::definition::LIFETIME_LIMIT,
     ports::{PROVIDER_ANSWER_LIMIT, ProviderResponse},
     protocol::{
+        members::Members,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
     },
@@ -27,15 +28,13 @@ const TOKEN_LIMIT: usize = 16 * 1024;
 /// Longest `scope` that is kept, in bytes.
 const SCOPE_LIMIT: usize = 8 * 1024;
 
-/// Longest error code, in bytes.
-const ERROR_CODE_LIMIT: usize = 64;
-
 /// Lifetime of a token about which neither the provider nor the definition says anything: one hour, the value that
 /// RFC 6749 §5.1 has in its example and most providers use.
 const DEFAULT_LIFETIME: Seconds = Seconds(3600);
 
-/// The codes of RFC 6749 §5.2 and §4.1.2.1: these are also found inside a sentence.
-const STANDARD_CODES: [&str; 10] = [
+/// The error codes that are passed on: those of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628 §3.5,
+/// RFC 8707 §2, OpenID Connect Core §3.1.2.6, and what well-known providers say instead.
+const KNOWN_CODES: [&str; 38] = [
     "invalid_request",
     "invalid_client",
     "invalid_grant",
@@ -46,6 +45,34 @@ const STANDARD_CODES: [&str; 10] = [
     "unsupported_response_type",
     "server_error",
     "temporarily_unavailable",
+    "invalid_token",
+    "insufficient_scope",
+    "unsupported_token_type",
+    "authorization_pending",
+    "slow_down",
+    "expired_token",
+    "invalid_target",
+    "interaction_required",
+    "login_required",
+    "account_selection_required",
+    "consent_required",
+    "too_many_requests",
+    "rate_limit_exceeded",
+    "bad_verification_code",
+    "incorrect_client_credentials",
+    "redirect_uri_mismatch",
+    "deleted_client",
+    "disabled_client",
+    "org_internal",
+    "admin_policy_enforced",
+    "invalid_client_id",
+    "inactive_user",
+    "inactive_org",
+    "invalid_code",
+    "code_already_used",
+    "bad_client_secret",
+    "invalid_refresh_token",
+    "oauthexception",
 ];
 
 /// The tokens of a successful answer.
@@ -67,35 +94,30 @@ pub struct TokenAnswer {
     pub kept: Kept,
 }
 
-/// An error code of a provider: lower-case letters, `_`, `-`, `.`, at most 64. No digits, so that a secret that a
-/// provider echoes does not pass for a code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorCode(String);
+/// An error code of a provider, one of those that are known: whatever else stands where a code should be may be an echo
+/// of our own secrets (L5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorCode(&'static str);
 
 impl ErrorCode {
     /// The code.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub const fn as_str(&self) -> &'static str {
+        self.0
     }
 
-    /// Takes a code, or finds a standard one in a sentence.
+    /// Takes a code, in any case, or finds one in a sentence.
     fn find(text: &str) -> Option<Self> {
-        let text = text.trim().to_ascii_lowercase();
-        let is_code = (1..=ERROR_CODE_LIMIT).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.'));
-        if is_code {
-            return Some(Self(text));
-        }
+        let text = text.to_ascii_lowercase();
         text.split(|character: char| !character.is_ascii_lowercase() && character != '_')
-            .find(|word| STANDARD_CODES.contains(word))
-            .map(|word| Self(word.to_owned()))
+            .find_map(|word| KNOWN_CODES.iter().find(|known| **known == word))
+            .map(|known| Self(known))
     }
 }
 
 impl fmt::Display for ErrorCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(self.0)
     }
 }
 
@@ -181,7 +203,7 @@ pub fn read_answer(
     let members = read_members(response);
     let status = response.status;
     let reported = members.as_ref().ok().and_then(reported_error);
-    let code = reported.as_ref().and_then(|reported| reported.0.clone());
+    let code = reported.as_ref().and_then(|reported| reported.0);
     if let Some(problem) = status_problem(status, code) {
         return Err(problem);
     }
@@ -229,7 +251,7 @@ fn refusal(status: u16, error: Option<ErrorCode>) -> AnswerProblem {
 }
 
 /// The members of an answer: a JSON object whatever its type says it is, else a form where the type does not speak
-/// against it.
+/// against it. Of two members of one name neither is better than the other.
 fn read_members(response: &ProviderResponse) -> Result<Map<String, Value>, AnswerProblem> {
     let media_type = response
         .content_type
@@ -241,7 +263,8 @@ fn read_members(response: &ProviderResponse) -> Result<Map<String, Value>, Answe
     let text = std::str::from_utf8(&response.body).map_err(|_| AnswerProblem::NotUnderstood)?;
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with('{') {
-        return serde_json::from_slice(text.as_bytes()).map_err(|_| AnswerProblem::NotUnderstood);
+        let members = serde_json::from_slice::<Members>(text.as_bytes());
+        return members.map(|members| members.0).map_err(|_| AnswerProblem::NotUnderstood);
     }
     let may_be_form = match media_type.as_str() {
         "application/x-www-form-urlencoded" => true,
@@ -249,9 +272,12 @@ fn read_members(response: &ProviderResponse) -> Result<Map<String, Value>, Answe
         _ => false,
     };
     if may_be_form {
-        let fields = url::form_urlencoded::parse(text.as_bytes());
         let mut members = Map::new();
-        members.extend(fields.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))));
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            if members.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+                return Err(AnswerProblem::NotUnderstood);
+            }
+        }
         return Ok(members);
     }
     if media_type == "text/html" || text.starts_with('<') {

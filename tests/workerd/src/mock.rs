@@ -1,7 +1,8 @@
 //! An HTTP server that answers what the test says and remembers what it was asked.
 //!
 //! It speaks as much HTTP/1.1 as Workers use to call a provider, one request per connection, and it can misbehave as
-//! providers do: be slow, fall silent, hang up, stop in the middle. An ordinary server library will not do the last two.
+//! providers do: be slow, drip, fall silent, hang up, stop in the middle, say what is not HTTP. An ordinary server library
+//! will not do most of that.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -15,11 +16,12 @@ use serde_json::Value;
 
 use crate::http::DEADLINE;
 use crate::mock_request::MockRequest;
+use crate::tools;
 
 /// What a [`Mock`] answers.
 #[derive(Debug, Clone)]
 pub struct MockAnswer {
-    /// Status code; `None` for no answer at all.
+    /// Status code; `None` for a body that is all there is, if anything.
     status: Option<u16>,
     /// Headers besides those that follow from the body.
     headers: Vec<(String, String)>,
@@ -27,6 +29,8 @@ pub struct MockAnswer {
     body: Vec<u8>,
     /// How long the answer waits.
     delay: Duration,
+    /// How long it waits after each byte.
+    pause: Duration,
     /// Whether `Content-Length` is told.
     length_told: bool,
     /// Bytes that are promised and never sent.
@@ -44,6 +48,7 @@ impl MockAnswer {
             headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
             body: body.into(),
             delay: Duration::ZERO,
+            pause: Duration::ZERO,
             length_told: true,
             missing: 0,
             hangs: false,
@@ -80,6 +85,12 @@ impl MockAnswer {
         Self { status: None, ..Self::text(200, "") }
     }
 
+    /// These bytes and nothing else: what is not HTTP, or no library would write.
+    #[must_use]
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { status: None, ..Self::new(200, "", bytes) }
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -91,6 +102,19 @@ impl MockAnswer {
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
+    }
+
+    /// Sends byte after byte, with a pause after each.
+    #[must_use]
+    pub fn dripping(self, pause: Duration) -> Self {
+        Self { pause, ..self }
+    }
+
+    /// Compresses the body.
+    #[must_use]
+    pub fn gzip(self) -> Self {
+        let body = tools::gzip(&self.body);
+        Self { body, ..self }.header("Content-Encoding", "gzip")
     }
 
     /// Sends headers and body, promises one byte more and falls silent.
@@ -114,7 +138,7 @@ impl MockAnswer {
     /// The bytes on the wire.
     fn wire(&self) -> Vec<u8> {
         use fmt::Write;
-        let Some(status) = self.status else { return Vec::new() };
+        let Some(status) = self.status else { return self.body.clone() };
         let mut head = format!("HTTP/1.1 {status} Mock\r\nConnection: close\r\n");
         if self.length_told {
             write!(head, "Content-Length: {}\r\n", self.body.len() + self.missing).unwrap();
@@ -205,7 +229,14 @@ impl Shared {
         self.seen.lock().unwrap().push(request.clone());
         let answer = (self.handler)(&request);
         thread::sleep(answer.delay);
-        stream.write_all(&answer.wire())?;
+        let wire = answer.wire();
+        if answer.pause.is_zero() {
+            stream.write_all(&wire)?;
+        }
+        for byte in wire.chunks(1).filter(|_| !answer.pause.is_zero()) {
+            stream.write_all(byte)?;
+            thread::sleep(answer.pause);
+        }
         if answer.hangs {
             self.silent.lock().unwrap().push(stream);
         }

@@ -1,7 +1,9 @@
 //! Where the programs and files are that the tests start. What is missing is named, with the command that makes it.
 
 use std::env;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The root of the repository.
 pub(crate) fn repository() -> &'static Path {
@@ -33,6 +35,20 @@ pub(crate) fn interop_python() -> PathBuf {
     PathBuf::from(
         given.expect("POSTERN_INTEROP_PYTHON is not set: `npm run interop` makes that Python and runs the tests"),
     )
+}
+
+/// Bytes, compressed (RFC 1952), by Node.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    /// Reads all of the standard input, writes it compressed.
+    const SCRIPT: &str = "process.stdout.write(require('zlib').gzipSync(require('fs').readFileSync(0)))";
+    let mut command = Command::new(node());
+    let pipes = command.args(["-e", SCRIPT]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = pipes.spawn().expect("node starts");
+    // Node writes nothing before it has read everything.
+    process.stdin.take().expect("a pipe").write_all(bytes).expect("node reads");
+    let output = process.wait_with_output().expect("node ends");
+    assert!(output.status.success(), "node: {}", output.status);
+    output.stdout
 }
 
 /// The clock shim, which cargo builds with this crate: beside the test program, or one folder up.

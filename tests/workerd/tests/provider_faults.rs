@@ -47,6 +47,53 @@ fn troubles() -> Vec<(&'static str, MockAnswer)> {
         ("list", MockAnswer::json(200, &json!([good()]))),
         ("broken JSON", MockAnswer::new(200, "application/json", "{\"access_token\": \"access-7")),
         ("nothing", MockAnswer::new(200, "application/json", "")),
+        ("no content", MockAnswer::text(204, "")),
+        ("endless life", MockAnswer::new(200, "application/json", good().to_string().replace(":3600", ":1e99"))),
+        (
+            "life beyond all numbers",
+            MockAnswer::new(200, "application/json", good().to_string().replace(":3600", ":1e999")),
+        ),
+        (
+            "two tokens",
+            MockAnswer::new(200, "application/json", good().to_string().replace('}', ",\"access_token\":\"b\"}")),
+        ),
+        (
+            "two tokens in a form",
+            MockAnswer::new(200, "application/x-www-form-urlencoded", "access_token=a&access_token=b"),
+        ),
+        ("deep", MockAnswer::new(200, "application/json", format!("{{\"access_token\":{}", "[".repeat(200_000)))),
+        (
+            "not UTF-8",
+            MockAnswer::new(200, "application/json", [b"{\"access_token\":\"", &b"\xff\xfe"[..], b"\"}"].concat()),
+        ),
+    ]
+    .into_iter()
+    .chain(broken_messages(&good()))
+    .collect()
+}
+
+/// Answers whose bytes are not what their head says.
+fn broken_messages(good: &Value) -> Vec<(&'static str, MockAnswer)> {
+    let json = |body: &[u8]| MockAnswer::new(200, "application/json", body);
+    let text = good.to_string();
+    let bomb = format!("{text}{}", " ".repeat(16 * 1024 * 1024));
+    let long = "x".repeat(1024 * 1024);
+    let many =
+        (0..5_000).fold(json(text.as_bytes()), |answer, number| answer.header(&format!("X-{number}"), &long[..1_000]));
+    let chunked = |body: &str| json(body.as_bytes()).without_length().header("Transfer-Encoding", "chunked");
+    vec![
+        ("gzip bomb", json(bomb.as_bytes()).gzip()),
+        ("gzip bomb without a length", json(bomb.as_bytes()).gzip().without_length()),
+        ("gzip that is none", json(text.as_bytes()).header("Content-Encoding", "gzip")),
+        ("length too small", json(text.as_bytes()).without_length().header("Content-Length", "20")),
+        ("length that is none", json(text.as_bytes()).without_length().header("Content-Length", "many")),
+        ("negative length", json(text.as_bytes()).without_length().header("Content-Length", "-1")),
+        ("chunks that are none", chunked(&text)),
+        ("last chunk missing", chunked(&format!("{:x}\r\n{text}\r\n", text.len()))),
+        ("huge header", json(text.as_bytes()).header("X-Long", &long)),
+        ("many headers", many),
+        ("no HTTP", MockAnswer::raw("SSH-2.0-OpenSSH_9.6\r\n")),
+        ("no HTTP at all", MockAnswer::raw(b"\0\x01\xff".repeat(1_000))),
     ]
 }
 
@@ -136,17 +183,18 @@ fn a_provider_that_is_down_is_unreachable_and_nothing_more_is_said() {
     assert_eq!((refused.status, refused.text()), (hung_up.status, hung_up.text()));
 }
 
-/// K15: silence, before the answer and in the middle of it, ends after ten seconds; meanwhile the connection answers
-/// everybody else.
+/// K15: silence, before the answer and in the middle of it, and an answer that drips, end after ten seconds; meanwhile the
+/// connection answers everybody else.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a deadline is measured")]
 fn a_provider_that_falls_silent_is_given_up_after_ten_seconds() {
     let clock = Clock::new();
     let postern = Postern::start(Setup::new().clock(&clock));
     let root = root(&postern);
-    let silences = [MockAnswer::never(), MockAnswer::json(200, &tokens(2)).stalled()];
+    let dripping = MockAnswer::json(200, &tokens(2)).dripping(Duration::from_millis(100));
+    let silences = [MockAnswer::never(), MockAnswer::json(200, &tokens(2)).stalled(), dripping];
     let mocks = silences.map(|silence| provider(move |_, number| (number > 1).then(|| silence.clone())));
-    let keys = ["silent", "stalled"];
+    let keys = ["silent", "stalled", "dripping"];
     for (key, mock) in keys.iter().zip(&mocks) {
         authorized(&postern, &root, key, mock);
     }

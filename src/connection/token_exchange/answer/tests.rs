@@ -24,7 +24,7 @@ fn with(name: &str, value: &Value) -> Result<TokenAnswer, AnswerProblem> {
 }
 
 fn refused(status: u16, error: Option<&str>) -> AnswerProblem {
-    AnswerProblem::Refused { status, error: error.map(|error| ErrorCode(error.to_owned())) }
+    AnswerProblem::Refused { status, error: error.map(|error| ErrorCode::find(error).unwrap()) }
 }
 
 #[test]
@@ -65,6 +65,9 @@ fn answers_that_are_not_token_answers_are_problems() {
         ("application/json", "", AnswerProblem::NotUnderstood),
         ("text/plain", "hello", AnswerProblem::NotUnderstood),
         ("image/png", "access_token=x", AnswerProblem::NotUnderstood),
+        ("application/json", "{\"access_token\": \"x\", \"access_token\": \"x\"}", AnswerProblem::NotUnderstood),
+        ("application/json", "{\"access_token\": \"x\", \"access\\u005ftoken\": \"y\"}", AnswerProblem::NotUnderstood),
+        ("application/x-www-form-urlencoded", "access_token=x&scope=a&access_token=y", AnswerProblem::NotUnderstood),
         ("application/json", "{}", AnswerProblem::NoAccessToken),
         ("application/json", "{\"access_token\": null}", AnswerProblem::NoAccessToken),
         ("application/json", "{\"access_token\": \"\"}", AnswerProblem::NoAccessToken),
@@ -105,6 +108,9 @@ fn refusals_keep_the_code_and_nothing_else() {
         (json!({"error": "rt-1Kd93"}), None),
         (json!({"error": "<script>"}), None),
         (json!({"error": "x".repeat(65)}), None),
+        (json!({"error": "a-secret.that_looks_like_a_code"}), None),
+        (json!({"error": "a_secret", "error_description": "invalid_grant"}), None),
+        (json!({"error": {"code": "a_secret", "error": "a_secret"}}), None),
         (json!({"error": {"type": "OAuthException", "code": 190}}), Some("oauthexception")),
         (json!({"error": true}), None),
         (json!({"message": "no"}), None),
@@ -138,7 +144,7 @@ fn other_statuses_have_classes_of_their_own() {
     }
     assert_eq!(
         read(400, "application/json", "{\"error\": \"temporarily_unavailable\"}"),
-        Err(AnswerProblem::Failed { status: 400, error: Some(ErrorCode("temporarily_unavailable".to_owned())) })
+        Err(AnswerProblem::Failed { status: 400, error: ErrorCode::find("temporarily_unavailable") })
     );
     assert_eq!(read(400, "application/json", token), Err(refused(400, None)));
     assert_eq!(read(101, "", ""), Err(refused(101, None)));

@@ -1,0 +1,166 @@
+//! Providers that do harm on purpose: they send us elsewhere, and they repeat what we told them.
+#![expect(clippy::expect_used, reason = "test: a failure is a failed test")]
+
+mod common;
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+
+use common::{
+    CLIENT_CREDENTIALS, CODE_FLOW, assert_kept_secret, at, authorize, authorized, call_back, connect, live, parameter,
+    provider, read, root, secrets, tokens,
+};
+use serde_json::{Value, json};
+use workerd_tests::{Answer, Clock, MockAnswer, Postern, Setup};
+
+/// What is sent to providers and may come back, or be understood as a code: a client secret of lower-case letters.
+const SECRET: &str = "correct-horse_battery.staple";
+
+/// A listener on loopback, and the `Location`s that lead to it.
+fn trap() -> (TcpListener, [String; 3]) {
+    let trap = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+    trap.set_nonblocking(true).expect("a listener that does not wait");
+    let address = trap.local_addr().expect("address");
+    let port = address.port();
+    (trap, [format!("http://{address}/steal"), format!("//{address}/steal"), format!("http://localhost:{port}/")])
+}
+
+/// Fails if anybody has connected.
+#[track_caller]
+fn assert_untouched(trap: &TcpListener, name: &str) {
+    let touched = trap.accept().map_err(|error| error.kind());
+    assert!(matches!(touched, Err(ErrorKind::WouldBlock)), "{name}: {touched:?}");
+}
+
+/// S8, K15: no redirect is followed, whatever its status, while a code is exchanged, while a token is renewed, and while a
+/// service fetches its own; what listens on loopback hears nothing.
+#[test]
+fn a_redirect_to_loopback_makes_no_connection() {
+    let (trap, locations) = trap();
+    let redirects: Vec<MockAnswer> = [300, 301, 302, 303, 307, 308]
+        .into_iter()
+        .flat_map(|status| locations.iter().map(move |location| MockAnswer::redirect(status, location)))
+        .chain([
+            MockAnswer::json(200, &json!({})).header("Refresh", &format!("0; url={}", locations[0])),
+            MockAnswer::text(401, "").header("Location", &locations[0]),
+        ])
+        .collect();
+    let many = redirects.len();
+    let mock = provider(move |_, number| redirects.get((number - 1) % (many + 1)).cloned());
+    let clock = Clock::new();
+    let postern = Postern::start(Setup::new().clock(&clock));
+    let root = root(&postern);
+    for key in ["shop", "service"] {
+        let definition = if key == "shop" { CODE_FLOW } else { CLIENT_CREDENTIALS };
+        connect(&postern, &root, key, definition, &secrets(&mock.url()));
+    }
+    for _ in 0..many {
+        let state = parameter(&authorize(&postern, &root, "shop"), "state");
+        assert!(matches!(call_back(&postern, &state, "code").status, 400 | 502));
+        assert_untouched(&trap, "exchange");
+    }
+    let state = parameter(&authorize(&postern, &root, "shop"), "state");
+    drop(call_back(&postern, &state, "code").expect_status(200));
+    for key in ["shop", "service"] {
+        for _ in 0..many {
+            clock.advance(7_200);
+            assert_eq!(read(&postern, &root, key).status, 502, "{key}");
+            assert_untouched(&trap, key);
+        }
+        clock.advance(7_200);
+        drop(live(&postern, &root, key));
+    }
+    let asked: Vec<_> = mock.requests().iter().map(|request| request.path().to_owned()).collect();
+    assert!(asked.iter().all(|path| path == "/token") && asked.len() == 3 * many + 3, "{asked:?}");
+}
+
+/// What a provider says that repeats our secrets, in every place that could be shown or logged.
+fn echoes() -> Vec<MockAnswer> {
+    let sentence = format!("invalid_client: {SECRET} is wrong");
+    let error = |status: u16, error: Value| {
+        MockAnswer::json(status, &json!({ "error": error, "error_description": SECRET, "error_uri": SECRET }))
+    };
+    let form = format!("error={SECRET}&error_description={SECRET}");
+    vec![
+        error(400, json!(SECRET)),
+        error(401, json!(SECRET)),
+        error(200, json!(SECRET)),
+        error(503, json!(SECRET)),
+        error(400, json!(sentence)),
+        error(400, json!({ "code": SECRET, "type": SECRET, "message": SECRET })),
+        error(400, json!([SECRET])),
+        MockAnswer::new(400, "application/x-www-form-urlencoded", form),
+        MockAnswer::text(400, SECRET),
+        MockAnswer::new(200, "text/html", format!("<html>{SECRET}</html>")),
+        MockAnswer::new(200, SECRET, SECRET),
+        MockAnswer::json(401, &json!({})).header("WWW-Authenticate", SECRET).header("X-Echo", SECRET),
+        MockAnswer::json(200, &json!({ "access_token": "a", "token_type": SECRET })),
+        MockAnswer::json(200, &json!({ "access_token": "a", "expires_in": SECRET })),
+        MockAnswer::json(200, &json!({ "access_token": ["a", SECRET] })),
+        MockAnswer::raw(format!("HTTP/1.1 400 {SECRET}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
+        MockAnswer::raw(format!("{SECRET}\r\n\r\n")),
+        MockAnswer::redirect(302, &format!("/?error={SECRET}")),
+    ]
+}
+
+/// L5: what a provider repeats of our secrets is in no answer, no view, no report, no file and no log.
+#[test]
+fn an_echo_of_our_secrets_goes_nowhere() {
+    let echoes = echoes();
+    let many = echoes.len();
+    let mock = provider(move |_, number| {
+        let good = || MockAnswer::json(200, &tokens(number));
+        Some(echoes.get((number - 1) % (many + 1)).cloned().unwrap_or_else(good))
+    });
+    let clock = Clock::new();
+    let mut postern = Postern::start(Setup::new().clock(&clock));
+    let root = root(&postern);
+    let secrets = json!({ "domain": mock.address().to_string(), "client_id": "saas", "client_secret": SECRET });
+    let silent = |answer: &Answer| {
+        assert!(answer.status >= 400 && !answer.text().contains("horse"), "{}: {}", answer.status, answer.text());
+        assert!(answer.headers.iter().all(|(_, value)| !value.contains("horse")), "{answer:?}");
+    };
+    connect(&postern, &root, "shop", CODE_FLOW, &secrets);
+    for _ in 0..many {
+        let state = parameter(&authorize(&postern, &root, "shop"), "state");
+        silent(&call_back(&postern, &state, "code"));
+    }
+    let state = parameter(&authorize(&postern, &root, "shop"), "state");
+    drop(call_back(&postern, &state, "code").expect_status(200));
+    for _ in 0..many {
+        clock.advance(7_200);
+        silent(&read(&postern, &root, "shop"));
+        let report = postern.post("/api/v1/sweep").bearer(&root).send().expect_status(200);
+        let shown = postern.get(&at("shop", "")).bearer(&root).send().expect_status(200);
+        assert!(!report.text().contains("horse") && !shown.text().contains("horse"), "{report:?} {shown:?}");
+    }
+    clock.advance(7_200);
+    drop(live(&postern, &root, "shop"));
+    assert_eq!(mock.count("/token"), 2 * many + 2);
+    assert_kept_secret(&mut postern, "shop", &[SECRET]);
+}
+
+/// K15: an answer may come compressed, in pieces, or in a form.
+#[test]
+fn unusual_answers_are_understood() {
+    let text = tokens(1).to_string();
+    let pieces: Vec<String> = text.chars().map(|character| format!("1\r\n{character}\r\n")).collect();
+    let pieces = pieces.concat();
+    let form = "access_token=access-1-of-the-mock-provider&expires_in=3600&token_type=bearer";
+    let json = |body: &str| MockAnswer::new(200, "application/json", body);
+    for answer in [
+        json(&text).gzip(),
+        json(&text).gzip().without_length(),
+        json(&text).without_length(),
+        json(&format!("{pieces}0\r\n\r\n")).without_length().header("Transfer-Encoding", "chunked"),
+        json(&format!("\u{feff} {text}\n")),
+        MockAnswer::new(200, "application/x-www-form-urlencoded", form),
+    ] {
+        let shown = format!("{answer:?}");
+        let mock = provider(move |_, _| Some(answer.clone()));
+        let postern = Postern::start(Setup::new());
+        let root = root(&postern);
+        authorized(&postern, &root, "shop", &mock);
+        assert_eq!(live(&postern, &root, "shop"), "access-1-of-the-mock-provider", "{shown}");
+    }
+}
