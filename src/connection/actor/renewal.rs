@@ -20,6 +20,9 @@ use crate::{
     protocol::{secret::SecretText, time::UnixSeconds},
 };
 
+/// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
+type Held = (Vec<(&'static str, SecretText)>, Kept);
+
 impl<P: ObjectPorts> Actor<P> {
     /// Gives the live access token.
     pub(super) async fn access_token(self: &Rc<Self>) -> Result<Reply, Stop> {
@@ -195,9 +198,9 @@ impl<P: ObjectPorts> Actor<P> {
         Ok((definition, request))
     }
 
-    /// The stored tokens in clear, under their names in templates, and what else is kept of the provider's answer.
-    pub(super) fn held(&self, record: &Record) -> Result<(Vec<(&'static str, SecretText)>, Kept), Stop> {
-        let Some(grant) = &record.grant else { return Ok(Default::default()) };
+    /// What the provider gave; nothing where there is no grant.
+    pub(super) fn held(&self, record: &Record) -> Result<Held, Stop> {
+        let Some(grant) = &record.grant else { return Ok(Held::default()) };
         let mut tokens = vec![("access_token", self.open("access_token", grant.generation, &grant.access_token)?)];
         if let Some(sealed) = &grant.refresh_token {
             tokens.push(("refresh_token", self.open("refresh_token", grant.refresh_token_generation, sealed)?));
