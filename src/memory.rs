@@ -2,6 +2,7 @@
 
 mod registry;
 pub(crate) mod signatures;
+mod templates;
 
 use std::{
     cell::{Cell, RefCell, RefMut},
@@ -34,6 +35,7 @@ use crate::{
 };
 
 pub(crate) use registry::MemoryRegistry;
+pub(crate) use templates::MemoryTemplates;
 
 /// What a provider answers to a request.
 type Provider = Box<dyn Fn(&ProviderRequest) -> Result<ProviderResponse, ProviderFailure>>;
@@ -73,6 +75,8 @@ pub(crate) struct Memory {
     shared: Rc<Shared>,
     /// The registry's storage.
     pub(crate) clients: MemoryRegistry,
+    /// Connector templates, in the directory's storage, and their copies.
+    pub(crate) templates: MemoryTemplates,
     /// The registry object.
     registry: RefCell<Registry<MemoryRegistry>>,
     /// The connections' objects.
@@ -122,7 +126,8 @@ impl Memory {
         };
         let (shared, clients) = (Rc::new(shared), MemoryRegistry::default());
         let registry = RefCell::new(Registry::new(clients.clone()));
-        Self { shared, clients, registry, actors: RefCell::default(), settings: settings.into() }
+        let (templates, settings) = (MemoryTemplates::default(), settings.into());
+        Self { shared, clients, templates, registry, actors: RefCell::default(), settings }
     }
 
     /// Moves the clock.
@@ -188,7 +193,7 @@ impl Memory {
 
     /// Everything that is stored, as one text: clients, audit rows, marks, connections, directory.
     pub(crate) fn dump(&self) -> String {
-        format!("{}\n{}", self.state(), self.clients.dump())
+        format!("{}\n{}\n{}", self.state(), self.clients.dump(), self.templates.dump())
     }
 
     /// What is stored of clients and connections, as one text; without the log of what was done and refused.

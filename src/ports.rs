@@ -6,6 +6,7 @@
 
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     },
     connection::{
         command::{Command, Reply},
+        connector_template::ConnectorTemplate,
         directory::Row,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -134,6 +136,28 @@ pub trait Listing {
     async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError>;
     /// At most `limit` connections that need exactly these keys, any of them: not always the same.
     async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
+}
+
+/// The registered connector templates, seen from a request.
+pub trait Templates {
+    /// The template of a type.
+    async fn template(&self, kind: &str) -> Result<Option<ConnectorTemplate>, PortError>;
+    /// What is listed of each, by type.
+    async fn template_entries(&self) -> Result<Vec<Value>, PortError>;
+    /// Stores a template in place of an earlier one of its type, and what is listed of it; false when there are too many.
+    async fn put_template(&self, template: ConnectorTemplate, entry: Value) -> Result<bool, PortError>;
+    /// Forgets the template of a type; says whether there was one.
+    async fn remove_template(&self, kind: &str) -> Result<bool, PortError>;
+}
+
+/// Copies of templates where reading is fast and may be late. A copy that is not there says nothing.
+pub trait TemplateCopies {
+    /// The copy of a type.
+    async fn copy(&self, kind: &str) -> Result<Option<String>, PortError>;
+    /// Stores a copy; it may be gone at any time.
+    async fn put_copy(&self, kind: &str, copy: &str) -> Result<(), PortError>;
+    /// Forgets the copy of a type.
+    async fn remove_copy(&self, kind: &str) -> Result<(), PortError>;
 }
 
 /// The verifying of other people's signatures: the platform's own code, since P-256 in ours would weigh more than all of

@@ -4,6 +4,7 @@
 //! own enum), how every answer looks (`answer`).
 
 mod connection;
+mod connector_template;
 
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};

@@ -10,6 +10,7 @@ mod client;
 mod client_authentication;
 mod connect;
 mod connection;
+mod connector_template;
 mod cors;
 pub mod error;
 pub mod guard;
@@ -34,7 +35,7 @@ use crate::{
     authorization_server::{access_token::TokenAuthority, audit::Origin},
     config::{Problem, Settings, compatibility::Deviation},
     connection::command::Command,
-    ports::{Clients, Clock, ConnectionActors, Listing, Multipart, Signatures, random},
+    ports::{Clients, Clock, ConnectionActors, Listing, Multipart, Signatures, TemplateCopies, Templates, random},
     protocol::secret::hex,
 };
 
@@ -75,9 +76,15 @@ impl Deployment {
 }
 
 /// Everything that a request needs from outside.
-pub trait Ports: Clients + Clock + ConnectionActors + Listing + Multipart + Signatures {}
+pub trait Ports:
+    Clients + Clock + ConnectionActors + Listing + Multipart + Signatures + TemplateCopies + Templates
+{
+}
 
-impl<P: Clients + Clock + ConnectionActors + Listing + Multipart + Signatures> Ports for P {}
+impl<P: Clients + Clock + ConnectionActors + Listing + Multipart + Signatures + TemplateCopies + Templates> Ports
+    for P
+{
+}
 
 /// One request on its way through a deployment.
 struct Context<'a, P> {
@@ -258,6 +265,10 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::AccessToken(key) => connection::access_token(context, &key).await,
         Route::TestConnection(key) => connection::testing::test(context, &key).await,
         Route::RevokeConnection(key) => connection::revocation::revoke(context, &key).await,
+        Route::RegisterTemplate => connector_template::register(context).await,
+        Route::ListTemplates => connector_template::list(context).await,
+        Route::ReadTemplate(kind) => connector_template::config(context, &kind).await,
+        Route::ForgetTemplate(kind) => connector_template::forget(context, &kind).await,
         Route::Sweep => sweep::run(context).await,
     }
 }

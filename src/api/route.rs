@@ -78,6 +78,14 @@ pub enum Route {
     TestConnection(String),
     /// Ends a connection's grant, here and at the provider.
     RevokeConnection(String),
+    /// Registers a connector template.
+    RegisterTemplate,
+    /// Lists connector templates.
+    ListTemplates,
+    /// Shows the text of a connector template.
+    ReadTemplate(String),
+    /// Forgets a connector template.
+    ForgetTemplate(String),
     /// Runs the sweep now.
     Sweep,
 }
@@ -141,6 +149,10 @@ impl Route {
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
             Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
             Self::RevokeConnection(_) => "/api/v1/connection/{connection_key}/revoke",
+            Self::RegisterTemplate => "/api/v1/connector-templates/register",
+            Self::ListTemplates => "/api/v1/connector-templates",
+            Self::ReadTemplate(_) => "/api/v1/connector-templates/{connector_type}/config",
+            Self::ForgetTemplate(_) => "/api/v1/connector-templates/{connector_type}",
             Self::Sweep => "/api/v1/sweep",
         }
     }
@@ -170,6 +182,8 @@ impl Route {
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
             Self::Authorize(_) | Self::MakeLink(_) | Self::Complete(_) => Some("connection:authorize"),
             Self::AccessToken(_) => Some("connection_token:read"),
+            Self::RegisterTemplate | Self::ForgetTemplate(_) => Some("connector_template:register"),
+            Self::ListTemplates | Self::ReadTemplate(_) => Some("connector_template:read"),
             Self::Sweep => Some("sweep:exec"),
         }
     }
@@ -189,7 +203,7 @@ impl Route {
     const fn body_limit(&self) -> usize {
         match self {
             Self::Token | Self::Introspect | Self::Revoke => FORM_BODY_LIMIT,
-            Self::PutDefinition(_) => DEFINITION_BODY_LIMIT,
+            Self::PutDefinition(_) | Self::RegisterTemplate => DEFINITION_BODY_LIMIT,
             _ => JSON_BODY_LIMIT,
         }
     }
@@ -255,6 +269,8 @@ fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
         }
         ["api", "v1", "sweep"] => vec![(Method::POST, Route::Sweep)],
         ["api", "v1", "connection", rest @ ..] => return at_connection(rest),
+        ["api", "v1", "connector-templates", rest @ ..] => return at_template(rest),
+        ["api", "v1", "connector_template", "register"] => vec![(Method::POST, Route::RegisterTemplate)],
         _ => return None,
     })
 }
@@ -297,6 +313,20 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
         [own, "access_token"] => vec![(Method::GET, Route::AccessToken(key(own)))],
         [own, "revoke"] => vec![(Method::POST, Route::RevokeConnection(key(own)))],
         [own, "test"] => vec![(Method::GET, Route::TestConnection(key(own)))],
+        _ => return None,
+    })
+}
+
+/// What can be done below `/api/v1/connector-templates`. A type may be called `register`, too.
+fn at_template(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
+    let kind = |segment: &str| segment.to_owned();
+    Some(match segments {
+        [] => vec![(Method::GET, Route::ListTemplates)],
+        [own @ "register"] => {
+            vec![(Method::POST, Route::RegisterTemplate), (Method::DELETE, Route::ForgetTemplate(kind(own)))]
+        }
+        [own] => vec![(Method::DELETE, Route::ForgetTemplate(kind(own)))],
+        [own, "config"] => vec![(Method::GET, Route::ReadTemplate(kind(own)))],
         _ => return None,
     })
 }

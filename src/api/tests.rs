@@ -18,6 +18,7 @@ mod compatibility;
 mod connect;
 mod connection_test;
 mod connections;
+mod connector_templates;
 mod definitions;
 mod forged;
 mod guard;

@@ -62,7 +62,7 @@ const MEMBERS: [&str; 16] = [
 const CREDENTIALS: [&str; 3] = ["client_id", "client_secret", "redirect_uri"];
 
 /// What stands for the key of the connection in a document that is a template.
-const INSTANCE_KEY: &str = "<instance_fides_key>";
+pub(in crate::connection) const INSTANCE_KEY: &str = "<instance_fides_key>";
 
 /// A connector document without faults.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{key::ConnectionKey, rotation::SealedWith};
+use super::{
+    connector_template::{TemplateReply, TemplateRequest},
+    key::ConnectionKey,
+    rotation::SealedWith,
+};
 use crate::protocol::{
     page::{Page, PageQuery},
     time::UnixSeconds,
@@ -43,6 +47,8 @@ pub enum DirectoryRequest {
     SealedOtherwise(String),
     /// See [`crate::ports::Listing::sealed_with`].
     SealedWith(SealedWith, u32),
+    /// See [`crate::ports::Templates`].
+    Template(TemplateRequest),
 }
 
 /// What the directory object answers.
@@ -58,4 +64,6 @@ pub enum DirectoryReply {
     Due(Vec<ConnectionKey>),
     /// How many connections need which keys.
     Counts(Vec<(SealedWith, u32)>),
+    /// What the templates say.
+    Template(TemplateReply),
 }

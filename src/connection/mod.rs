@@ -4,6 +4,7 @@ pub mod actor;
 pub mod authorization;
 pub mod command;
 pub mod connect_link;
+pub mod connector_template;
 pub mod definition;
 pub mod directory;
 pub mod envelope;

@@ -12,6 +12,7 @@ use super::{
     hop,
     message::into_error,
     sql::{Row, rows},
+    templates,
 };
 use crate::{
     connection::{
@@ -56,6 +57,7 @@ impl Directory {
         let sql = State::from(state).storage().sql();
         // A failure shows up again, with its cause, in the first statement that misses the table.
         let _ = prepare(&sql);
+        let _ = sql.exec(templates::TABLE, None);
         Self { rows: Rc::new(Rows { sql }) }
     }
 
@@ -91,6 +93,7 @@ impl Rows {
             DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
             DirectoryRequest::SealedOtherwise(key_id) => self.sealed_otherwise(&key_id).map(DirectoryReply::Counts),
             DirectoryRequest::SealedWith(keys, limit) => self.sealed_with(&keys, limit).map(DirectoryReply::Due),
+            DirectoryRequest::Template(request) => templates::execute(&self.sql, request).map(DirectoryReply::Template),
         };
         reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }

@@ -7,6 +7,7 @@ mod connection;
 mod directory;
 mod fetch;
 mod hop;
+mod kv;
 mod message;
 mod multipart;
 mod ports;
@@ -14,6 +15,7 @@ mod registry;
 mod settings;
 mod signatures;
 mod sql;
+mod templates;
 
 use worker::{Context, Env, Result, ScheduleContext, ScheduledEvent, console_error, console_log, event};
 

@@ -1,5 +1,6 @@
 //! The ports of a request, over the runtime.
 
+use serde_json::Value;
 use worker::{Date, Env};
 
 use super::{hop, multipart};
@@ -7,11 +8,12 @@ use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     connection::{
         command::{Addressed, Command, Reply},
+        connector_template::{ConnectorTemplate, TemplateReply, TemplateRequest},
         directory::{DirectoryReply, DirectoryRequest, Row},
         key::ConnectionKey,
         rotation::SealedWith,
     },
-    ports::{Clients, Clock, ConnectionActors, Listing, Multipart, PortError},
+    ports::{Clients, Clock, ConnectionActors, Listing, Multipart, PortError, Templates},
     protocol::{
         page::{Page, PageQuery},
         time::UnixSeconds,
@@ -28,6 +30,11 @@ impl EdgePorts {
     /// The ports of this environment.
     pub(super) const fn new(env: Env) -> Self {
         Self { env }
+    }
+
+    /// The bindings.
+    pub(super) const fn env(&self) -> &Env {
+        &self.env
     }
 }
 
@@ -77,6 +84,46 @@ impl Listing for EdgePorts {
     async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
         match directory(&self.env, &DirectoryRequest::SealedWith(keys.clone(), limit)).await? {
             DirectoryReply::Due(keys) => Ok(keys),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl Templates for EdgePorts {
+    async fn template(&self, kind: &str) -> Result<Option<ConnectorTemplate>, PortError> {
+        match self.templates(TemplateRequest::Find(kind.to_owned())).await? {
+            TemplateReply::Found(template) => Ok(template),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn template_entries(&self) -> Result<Vec<Value>, PortError> {
+        match self.templates(TemplateRequest::List).await? {
+            TemplateReply::Entries(entries) => Ok(entries),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn put_template(&self, template: ConnectorTemplate, entry: Value) -> Result<bool, PortError> {
+        match self.templates(TemplateRequest::Put(template, entry)).await? {
+            TemplateReply::Stored(stored) => Ok(stored),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn remove_template(&self, kind: &str) -> Result<bool, PortError> {
+        match self.templates(TemplateRequest::Remove(kind.to_owned())).await? {
+            TemplateReply::Removed(was_there) => Ok(was_there),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl EdgePorts {
+    /// Asks the object of the directory about templates.
+    async fn templates(&self, request: TemplateRequest) -> Result<TemplateReply, PortError> {
+        match directory(&self.env, &DirectoryRequest::Template(request)).await? {
+            DirectoryReply::Template(reply) => Ok(reply),
             _ => Err(unexpected()),
         }
     }

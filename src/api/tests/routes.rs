@@ -30,7 +30,11 @@ fn after(route: &Route) -> Option<Route> {
         Route::ReplaceClientScope(_) => Route::Scopes,
         Route::Scopes => Route::Roles,
         Route::Roles => Route::Callback,
-        Route::Callback => Route::ListConnections,
+        Route::Callback => Route::RegisterTemplate,
+        Route::RegisterTemplate => Route::ListTemplates,
+        Route::ListTemplates => Route::ReadTemplate(key()),
+        Route::ReadTemplate(_) => Route::ForgetTemplate(key()),
+        Route::ForgetTemplate(_) => Route::ListConnections,
         Route::ListConnections => Route::SaveConnections,
         Route::SaveConnections => Route::ReadConnection(key()),
         Route::ReadConnection(_) => Route::DeleteConnection(key()),
@@ -59,7 +63,7 @@ pub(super) fn every_route() -> impl Iterator<Item = Route> {
 /// The method and a path of a route.
 pub(super) fn sample(wanted: &Route) -> (&'static str, String) {
     let path = wanted.template().replace("{client_id}", "c1").replace("{connection_key}", "shop");
-    let path = path.replace("{token}", "t1");
+    let path = path.replace("{token}", "t1").replace("{connector_type}", "shop");
     let leads_there = |method: &&str| route(&method.parse().unwrap(), &path) == Routed::To(wanted.clone());
     let method = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(leads_there);
     (method.unwrap_or_else(|| panic!("nothing leads to {path}")), path)

@@ -7,7 +7,7 @@ use serde_json::json;
 use workerd_tests::{Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};
 
 /// Every route behind the guard, with the scope that it requires.
-const GUARDED: [(&str, &str, &str); 26] = [
+const GUARDED: [(&str, &str, &str); 33] = [
     ("POST", CLIENT, "client:create"),
     ("GET", CLIENT, "client:read"),
     ("GET", "/api/v1/oauth/client/x", "client:read"),
@@ -32,8 +32,15 @@ const GUARDED: [(&str, &str, &str); 26] = [
     ("GET", "/api/v1/connection/x/access_token", "connection_token:read"),
     ("GET", "/api/v1/connection/x/test", "connection:read"),
     ("POST", "/api/v1/connection/x/revoke", "connection:create_or_update"),
+    ("POST", "/api/v1/connector-templates/register", "connector_template:register"),
+    ("POST", "/api/v1/connector_template/register", "connector_template:register"),
+    ("GET", "/api/v1/connector-templates", "connector_template:read"),
+    ("GET", "/api/v1/connector-templates/x/config", "connector_template:read"),
+    ("DELETE", "/api/v1/connector-templates/x", "connector_template:register"),
     ("POST", "/api/v1/sweep", "sweep:exec"),
     ("HEAD", "/api/v1/oauth/scope", "scope:read"),
+    ("POST", "/api/v1/connection/x/connect_link", "connection:authorize"),
+    ("POST", "/api/v1/connection/x/complete", "connection:authorize"),
 ];
 
 /// B1, B13, B15: no route of the table answers anybody without a token, or with every scope but its own.

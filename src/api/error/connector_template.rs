@@ -1,0 +1,35 @@
+//! What we say about connector templates and connection types, in Fides's words.
+
+use http::StatusCode;
+
+use super::ApiError;
+use crate::connection::connector_template::TEMPLATE_LIMIT;
+
+impl ApiError {
+    /// 415 for an archive, which Fides takes.
+    #[must_use]
+    pub fn archive() -> Self {
+        let text = "Archives are not taken. Send the definition itself as application/yaml or application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
+    }
+
+    /// 409 when nothing more can be registered.
+    #[must_use]
+    pub fn too_many_templates() -> Self {
+        let text = format!("There are {TEMPLATE_LIMIT} connector templates already. Delete one first");
+        Self::new(StatusCode::CONFLICT, text)
+    }
+
+    /// 404 where a template is asked for.
+    #[must_use]
+    pub fn no_template(kind: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("No connector template found with type '{kind}'"))
+    }
+
+    /// 404 where a connector type is to be used.
+    #[must_use]
+    pub fn unknown_connector_type(kind: &str) -> Self {
+        let rest = "is not yet available in Fides. For a list of available SaaS connectors, refer to /connection_type.";
+        Self::new(StatusCode::NOT_FOUND, format!("SaaS connector type '{kind}' {rest}"))
+    }
+}
