@@ -10,6 +10,7 @@ mod client;
 mod client_authentication;
 mod connect;
 mod connection;
+mod connection_type;
 mod connector_template;
 mod cors;
 pub mod error;
@@ -265,6 +266,8 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::AccessToken(key) => connection::access_token(context, &key).await,
         Route::TestConnection(key) => connection::testing::test(context, &key).await,
         Route::RevokeConnection(key) => connection::revocation::revoke(context, &key).await,
+        Route::ListConnectionTypes => connection_type::list(context).await,
+        Route::ReadSecretSchema(kind) => connection_type::secret(context, &kind).await,
         Route::RegisterTemplate => connector_template::register(context).await,
         Route::ListTemplates => connector_template::list(context).await,
         Route::ReadTemplate(kind) => connector_template::config(context, &kind).await,

@@ -78,6 +78,10 @@ pub enum Route {
     TestConnection(String),
     /// Ends a connection's grant, here and at the provider.
     RevokeConnection(String),
+    /// Lists connection types.
+    ListConnectionTypes,
+    /// Shows which secrets a connection type needs.
+    ReadSecretSchema(String),
     /// Registers a connector template.
     RegisterTemplate,
     /// Lists connector templates.
@@ -149,6 +153,8 @@ impl Route {
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
             Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
             Self::RevokeConnection(_) => "/api/v1/connection/{connection_key}/revoke",
+            Self::ListConnectionTypes => "/api/v1/connection_type",
+            Self::ReadSecretSchema(_) => "/api/v1/connection_type/{connector_type}/secret",
             Self::RegisterTemplate => "/api/v1/connector-templates/register",
             Self::ListTemplates => "/api/v1/connector-templates",
             Self::ReadTemplate(_) => "/api/v1/connector-templates/{connector_type}/config",
@@ -182,6 +188,7 @@ impl Route {
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
             Self::Authorize(_) | Self::MakeLink(_) | Self::Complete(_) => Some("connection:authorize"),
             Self::AccessToken(_) => Some("connection_token:read"),
+            Self::ListConnectionTypes | Self::ReadSecretSchema(_) => Some("connection_type:read"),
             Self::RegisterTemplate | Self::ForgetTemplate(_) => Some("connector_template:register"),
             Self::ListTemplates | Self::ReadTemplate(_) => Some("connector_template:read"),
             Self::Sweep => Some("sweep:exec"),
@@ -269,6 +276,10 @@ fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
         }
         ["api", "v1", "sweep"] => vec![(Method::POST, Route::Sweep)],
         ["api", "v1", "connection", rest @ ..] => return at_connection(rest),
+        ["api", "v1", "connection_type"] => vec![(Method::GET, Route::ListConnectionTypes)],
+        ["api", "v1", "connection_type", own, "secret"] => {
+            vec![(Method::GET, Route::ReadSecretSchema((*own).to_owned()))]
+        }
         ["api", "v1", "connector-templates", rest @ ..] => return at_template(rest),
         ["api", "v1", "connector_template", "register"] => vec![(Method::POST, Route::RegisterTemplate)],
         _ => return None,

@@ -17,6 +17,7 @@ mod clients;
 mod compatibility;
 mod connect;
 mod connection_test;
+mod connection_types;
 mod connections;
 mod connector_templates;
 mod definitions;

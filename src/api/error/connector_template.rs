@@ -26,6 +26,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, format!("No connector template found with type '{kind}'"))
     }
 
+    /// 404 where a connection type is asked for.
+    #[must_use]
+    pub fn no_connection_type(kind: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("No connection type found with name '{kind}'."))
+    }
+
     /// 404 where a connector type is to be used.
     #[must_use]
     pub fn unknown_connector_type(kind: &str) -> Self {
