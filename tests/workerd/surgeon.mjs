@@ -1,10 +1,20 @@
-// Runs the SQL of a request's body in the registry object's database and answers the rows of the last statement.
+// Runs the SQL of a request's body in the database of the object that the path names (`/Registry/registry`), and answers
+// the rows of the last statement.
 import { DurableObject } from 'cloudflare:workers';
 
-export class Registry extends DurableObject {
+class Patient extends DurableObject {
   async fetch(request) {
     return Response.json([...this.ctx.storage.sql.exec(await request.text()).raw()]);
   }
 }
 
-export default { fetch: (request, env) => env.REGISTRY.getByName('registry').fetch(request) };
+export class Registry extends Patient {}
+export class Connection extends Patient {}
+export class Directory extends Patient {}
+
+export default {
+  fetch(request, env) {
+    const [, kind, name] = new URL(request.url).pathname.split('/');
+    return env[kind].getByName(name).fetch(request);
+  },
+};

@@ -137,16 +137,23 @@ impl Postern {
         files
     }
 
-    /// Has the registry object's database run SQL, behind the product's back; answers the rows of the last statement.
-    /// `kill` first: a database has one process at a time.
+    /// Has the registry object's database run SQL, as [`Postern::sql`].
     #[must_use]
     pub fn registry_sql(&self, statements: &str) -> Value {
+        self.sql("Registry", "registry", statements)
+    }
+
+    /// Has the database of an object, by its class and name, run SQL, behind the product's back; answers the rows of the last
+    /// statement. `kill` first: a database has one process at a time.
+    #[must_use]
+    pub fn sql(&self, class: &str, name: &str, statements: &str) -> Value {
         assert!(self.process.is_none(), "the database is in use");
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
         let mut command = Command::new(tools::workerd());
         command.env_clear();
         let _surgeon = self.serve(command, "surgeon.capnp", &[("http", &socket)]);
-        Request::new("POST", &origin(&socket)).body("text/plain", statements).send().expect_status(200).json()
+        let url = format!("{}/{class}/{name}", origin(&socket));
+        Request::new("POST", &url).body("text/plain", statements).send().expect_status(200).json()
     }
 
     /// Starts the process and waits until it listens.
