@@ -164,24 +164,32 @@ pub struct Sealed<'a> {
 
 impl Record {
     /// Everything that is sealed, part by part: the one list of it. What is not in it survives no rotation of the application
-    /// key.
+    /// key; so every field is named, and a new one must say whether it is sealed.
     pub fn sealed(&mut self) -> Vec<Sealed<'_>> {
+        let Self { profile: _, definition: _, secrets, grant, pending, link: _, condition: _ } = self;
         let mut sealed = Vec::new();
-        let mut add = |part, field, generation, envelope| sealed.push(Sealed { part, field, generation, envelope });
-        if let Some(envelope) = &mut self.secrets {
-            add(Part::Secrets, "secrets", 0, envelope);
+        let mut add = |part, field, generation, envelope: Option<_>| {
+            sealed.extend(envelope.map(|envelope| Sealed { part, field, generation, envelope }));
+        };
+        add(Part::Secrets, "secrets", 0, secrets.as_mut());
+        if let Some(grant) = grant {
+            let Grant {
+                generation,
+                access_token,
+                refresh_token,
+                refresh_token_generation,
+                kept,
+                token_type: _,
+                obtained_at: _,
+                expires_at: _,
+                scope: _,
+            } = grant;
+            add(Part::Grant, "access_token", *generation, Some(access_token));
+            add(Part::Grant, "refresh_token", *refresh_token_generation, refresh_token.as_mut());
+            add(Part::Grant, "kept", *generation, kept.as_mut());
         }
-        if let Some(grant) = &mut self.grant {
-            add(Part::Grant, "access_token", grant.generation, &mut grant.access_token);
-            if let Some(envelope) = &mut grant.refresh_token {
-                add(Part::Grant, "refresh_token", grant.refresh_token_generation, envelope);
-            }
-            if let Some(envelope) = &mut grant.kept {
-                add(Part::Grant, "kept", grant.generation, envelope);
-            }
-        }
-        if let Some(envelope) = self.pending.as_mut().and_then(|pending| pending.code_verifier.as_mut()) {
-            add(Part::Pending, "code_verifier", 0, envelope);
+        if let Some(Pending { state: _, expires_at: _, code_verifier, browser: _, return_to: _ }) = pending {
+            add(Part::Pending, "code_verifier", 0, code_verifier.as_mut());
         }
         sealed
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answered, Host, bare,
-    stage::{answer, parameter, tokens},
+    stage::{CODE_FLOW, answer, parameter, tokens},
     sweep::{report, with_services},
 };
 use crate::{
@@ -87,6 +87,28 @@ fn a_rotation_loses_nothing_and_leaves_nothing_of_the_old_key() {
     for token in [&caller, &root] {
         assert_eq!(host.call(token, "GET", "/oauth/scope", &Value::Null).status, 401);
     }
+}
+
+/// E5: what a definition asked to be kept of an answer, and a link that nobody has opened yet.
+#[test]
+fn a_rotation_takes_kept_members_and_links_along() {
+    let mut host = Host::new().with_code_flow("shop");
+    let keep = "        keep: [tenant]\n        authorization_request:";
+    assert_eq!(host.define("shop", &CODE_FLOW.replacen("        authorization_request:", keep, 1)).status, 200);
+    let mut given = tokens(1);
+    given["tenant"] = "canary-tenant".into();
+    host.provider_answers([answer(200, &given)]);
+    assert_eq!(host.authorize("shop", "canary-code-1").status, 200);
+    let link = host.as_root("POST", "/connection/shop/connect_link", &Value::Null).json();
+    let link = link["url"].as_str().unwrap().replace("https://postern.example", "");
+    host.redeploy(&[NEW, PREVIOUS]);
+    assert_eq!(host.sweep(), report(&[("resealed", 1)]));
+    assert!(!host.knows_the_old_key());
+    assert_eq!(host.send(&bare("GET", &link)).status, 200);
+    host.redeploy(&[NEW]);
+    let token = host.read("shop").json();
+    assert_eq!([&token["access_token"], &token["tenant"]], [&given["access_token"], &given["tenant"]]);
+    assert_eq!(host.send(&bare("GET", &link)).status, 404);
 }
 
 /// E5: red before anything is lost, and the key by its name; put back, everything is there.
