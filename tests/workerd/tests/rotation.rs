@@ -136,6 +136,15 @@ fn a_key_that_is_removed_too_early_is_named_and_can_be_put_back() {
     assert_eq!(postern.fire_cron().status, 200);
     assert_eq!(ready(&postern), ready_with(0));
     assert_eq!(live(&postern, &root, "service"), "access-2-of-the-mock-provider");
+
+    // And all the way back. (Of two ids one is the greater: both are looked for now.)
+    let previous = json!([NEW]).to_string();
+    postern.restart_with(Setup::new().clock(&clock).set("APP_ENCRYPTION_KEYS_PREVIOUS", &previous));
+    assert_eq!(ready(&postern), ready_with(3));
+    assert_eq!(postern.fire_cron().status, 200);
+    assert_eq!(ready(&postern), ready_with(0));
+    postern.kill();
+    assert_eq!(sealed_with(&postern, "shop"), (old, 3));
 }
 
 /// E5: state of a version whose directory did not know what connections are sealed with: nothing is missed.
