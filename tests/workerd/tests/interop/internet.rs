@@ -58,10 +58,9 @@ impl Internet {
         self.seen.lock().unwrap().clone()
     }
 
-    /// What passed so far of token requests with this grant type.
-    pub(crate) fn grants(&self, grant_type: &str) -> Vec<Exchange> {
-        let is_one = |exchange: &Exchange| exchange.request.field("grant_type").as_deref() == Some(grant_type);
-        self.exchanges().into_iter().filter(is_one).collect()
+    /// The token requests that passed so far.
+    pub(crate) fn token_requests(&self) -> Vec<Exchange> {
+        self.exchanges().into_iter().filter(|each| each.request.field("grant_type").is_some()).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One provider, one Postern, one clock: what the tests of both providers say and do.
 
 use serde_json::{Value, json};
+use url::Url;
 use workerd_tests::{Answer, Clock, Postern, Provider, ProviderOptions, Setup};
 
 use crate::common::{self, authorize, client, connect, live, read, root, token};
@@ -18,6 +19,9 @@ pub(crate) const ACCESS_TTL: u32 = 60;
 
 /// The key of the connection.
 pub(crate) const KEY: &str = "shop";
+
+/// The key of a connection to the other server.
+const OTHER_KEY: &str = "other";
 
 /// An authorization server that others wrote.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +73,13 @@ impl Server {
         options.pkce_required = true;
         (self.start)(Some(clock), &options)
     }
+
+    /// The definition of people's tokens, without the line that names the issuer.
+    pub(crate) fn code_without_issuer(&self) -> String {
+        let (named, rest): (Vec<_>, Vec<_>) = self.code.lines().partition(|line| line.contains("issuer:"));
+        assert_eq!(named.len(), 1, "{named:?}");
+        rest.join("\n")
+    }
 }
 
 /// A Postern with all its rules on (https, public names), and a provider that it reaches under its https name.
@@ -95,6 +106,22 @@ impl Stage {
         let clock = Clock::new();
         let provider = server.start(&clock);
         let internet = Internet::of(&[&provider]);
+        Self::start_in(internet, server, clock, provider)
+    }
+
+    /// The same with the other server beside, to which there is another connection.
+    pub(crate) fn start_beside(server: Server) -> (Self, Provider) {
+        let clock = Clock::new();
+        let other = if server.issuer == DJANGO.issuer { OIDC_PROVIDER } else { DJANGO };
+        let (provider, beside) = (server.start(&clock), other.start(&clock));
+        let internet = Internet::of(&[&provider, &beside]);
+        let stage = Self::start_in(internet, server, clock, provider);
+        connect(&stage.postern, &stage.root, OTHER_KEY, other.code, &secrets("saas"));
+        (stage, beside)
+    }
+
+    /// Starts a Postern in front of a provider.
+    fn start_in(internet: Internet, server: Server, clock: Clock, provider: Provider) -> Self {
         let postern = start_postern(&clock, &internet);
         let root = root(&postern);
         let owner = client(&postern, &root, &["connection_token:read"]);
@@ -120,6 +147,11 @@ impl Stage {
     /// The URL that a person must open.
     pub(crate) fn authorize(&self) -> String {
         authorize(&self.postern, &self.root, KEY)
+    }
+
+    /// The URL that a person must open for the connection to the other server.
+    pub(crate) fn authorize_other(&self) -> String {
+        authorize(&self.postern, &self.root, OTHER_KEY)
     }
 
     /// Has a new person log in and consent; answers where the provider sends the browser.
@@ -151,6 +183,12 @@ impl Stage {
     /// What a read of the connection's token answers.
     pub(crate) fn read(&self) -> Answer {
         read(&self.postern, &self.reader, KEY)
+    }
+
+    /// What Postern finds when it tries the connection's token itself.
+    pub(crate) fn test_status(&self) -> Value {
+        let answer = self.postern.get(&common::at(KEY, "/test")).bearer(&self.root).send().expect_status(200).json();
+        answer.get("test_status").cloned().unwrap_or_default()
     }
 
     /// The status that the provider's own resource answers to a token.
@@ -200,4 +238,24 @@ pub(crate) fn callback() -> String {
 /// The secrets of a connection.
 fn secrets(client_id: &str) -> Value {
     json!({ "client_id": client_id, "client_secret": CLIENT_SECRET })
+}
+
+/// A redirect back to Postern with another state.
+pub(crate) fn with_state(back: &str, state: &str) -> String {
+    let mut changed = url(&without(back, "state"));
+    changed.query_pairs_mut().append_pair("state", state);
+    changed.into()
+}
+
+/// A redirect back to Postern without one of its parameters.
+pub(crate) fn without(back: &str, name: &str) -> String {
+    let parsed = url(back);
+    let mut changed = parsed.clone();
+    changed.query_pairs_mut().clear().extend_pairs(parsed.query_pairs().filter(|(each, _)| each != name));
+    changed.into()
+}
+
+/// A text that must be a URL.
+fn url(text: &str) -> Url {
+    Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
