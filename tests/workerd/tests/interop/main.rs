@@ -40,8 +40,9 @@ macro_rules! at_both {
 }
 
 at_both! {
-    a_connection_by_code_flow_lives_from_consent_over_two_renewals: code_flow,
-    a_connection_by_client_credentials_lives_from_first_read_over_two_renewals: client_credentials,
+    a_connection_by_code_flow_lives_from_consent_over_two_renewals_to_revocation: code_flow,
+    a_connection_by_client_credentials_lives_over_two_renewals_and_a_revocation: client_credentials,
+    a_deleted_connection_leaves_no_token_at_the_provider: deleted,
     a_wrong_client_secret_is_named_and_the_right_one_mends_it: wrong_secret,
     a_person_who_declines_leaves_the_connection_without_token: declined,
     a_code_is_worth_nothing_without_its_verifier: stolen_code,
@@ -51,7 +52,7 @@ at_both! {
     an_answer_of_another_server_is_refused_before_its_code_goes_anywhere: mixed_up,
 }
 
-/// Consent, use, two renewals.
+/// Consent, use, two renewals, revocation; then only a person can help.
 fn code_flow(server: Server) {
     let mut stage = Stage::start(server);
     stage.connect_people();
@@ -73,12 +74,23 @@ fn code_flow(server: Server) {
     assert_eq!((given.len(), &sent[..]), (3, &given[..2]));
     assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), 3);
     assert_eq!(exchanges[0].request.field("code_verifier").unwrap().len(), 43);
-    assert_eq!(exchanges[2].answered("access_token"), Some(third));
 
+    assert_eq!(stage.revoke(), json!({ "revoked_at_provider": true, "reason": null }));
+    assert_eq!(stage.api(&third), 401);
+    let renewal = [("grant_type", "refresh_token"), ("refresh_token", &given[2])];
+    let refused = stage.past_postern(server.token_path, &renewal).expect_status(400).json();
+    assert_eq!(refused["error"], "invalid_grant", "{refused}");
+    for _ in 0..2 {
+        drop(stage.read().expect_status(409));
+    }
+    assert_eq!(stage.internet.token_requests().len(), 3);
+    assert_eq!(stage.revoke()["revoked_at_provider"], json!(null));
+    stage.authorize_and_follow();
+    assert_eq!(stage.api(&stage.live()), 200);
     assert_nothing_in_the_clear(&mut stage, &[&parameter(&back, "state")]);
 }
 
-/// First read, use, two renewals.
+/// First read, use, two renewals, revocation; then the client gets itself a new token, for which it needs nobody.
 fn client_credentials(server: Server) {
     let mut stage = Stage::start(server);
     stage.connect_machine();
@@ -90,8 +102,26 @@ fn client_credentials(server: Server) {
     let third = stage.renew(&second);
     let answered: Vec<_> =
         stage.internet.token_requests().iter().filter_map(|each| each.answered("access_token")).collect();
-    assert_eq!(answered, [first, second, third]);
+    assert_eq!(answered, [first.clone(), second.clone(), third.clone()]);
+
+    assert_eq!(stage.revoke(), json!({ "revoked_at_provider": true, "reason": null }));
+    assert_eq!(stage.api(&third), 401);
+    let fourth = stage.live();
+    assert!(![&first, &second, &third].contains(&&fourth));
+    assert_eq!(stage.api(&fourth), 200);
     assert_nothing_in_the_clear(&mut stage, &[]);
+}
+
+/// RFC 7009: deletion revokes too.
+fn deleted(server: Server) {
+    let stage = Stage::start(server);
+    stage.connect_people();
+    stage.authorize_and_follow();
+    let live = stage.live();
+    assert_eq!(stage.api(&live), 200);
+    drop(stage.postern.delete(&at(KEY, "")).bearer(&stage.root).send().expect_status(204));
+    assert_eq!(stage.api(&live), 401);
+    drop(stage.read().expect_status(404));
 }
 
 /// RFC 6749 §5.2: `invalid_client`, with status 401.

@@ -191,6 +191,11 @@ impl Stage {
         answer.get("test_status").cloned().unwrap_or_default()
     }
 
+    /// Ends the connection's grant; answers what Postern tells of it.
+    pub(crate) fn revoke(&self) -> Value {
+        self.postern.post(&common::at(KEY, "/revoke")).bearer(&self.root).send().expect_status(200).json()
+    }
+
     /// The status that the provider's own resource answers to a token.
     pub(crate) fn api(&self, token: &str) -> u16 {
         self.provider.request("GET", "/api").bearer(token).send().status
@@ -216,7 +221,7 @@ impl Stage {
     pub(crate) fn secrets_that_passed(&self) -> Vec<String> {
         let exchanges = self.internet.exchanges();
         let sent = exchanges.iter().flat_map(|each| {
-            ["code", "code_verifier", "refresh_token", "client_secret"].map(|name| each.request.field(name))
+            ["code", "code_verifier", "refresh_token", "token", "client_secret"].map(|name| each.request.field(name))
         });
         let answered =
             exchanges.iter().flat_map(|each| ["access_token", "refresh_token"].map(|name| each.answered(name)));
