@@ -73,11 +73,16 @@ impl Stage {
     }
 }
 
-/// R6: what was deleted does not come back with the provider's answer.
+/// R6: what was deleted does not come back with the provider's answer. There is nothing to revoke, so that the deletion does
+/// not wait for the renewal.
 #[test]
 fn a_connection_that_is_deleted_during_a_renewal_stays_deleted() {
     let stage = stage(2);
     stage.expire();
+    let (head, tail) = CODE_FLOW.split_once("        revoke_request:").unwrap();
+    let (_, tail) = tail.split_once("\n\n").unwrap();
+    let definition = stage.postern.patch(&at("shop", "/saas_config")).bearer(&stage.root);
+    drop(definition.body("application/yaml", format!("{head}\n{tail}")).send().expect_status(200));
     let answer = stage.meanwhile(
         || stage.read(),
         || drop(stage.postern.delete(&at("shop", "")).bearer(&stage.root).send().expect_status(204)),
@@ -169,7 +174,7 @@ fn what_was_answered_survives_a_crash_of_the_same_moment() {
     drop(postern.delete(&at("shop", "")).bearer(&root).send().expect_status(204));
     postern.kill_and_restart();
     drop(read(&postern, &root, "shop").expect_status(404));
-    assert_eq!(mock.requests().len(), 1);
+    assert_eq!((mock.count("/token"), mock.requests().len()), (1, 2), "a token request, a revocation");
 }
 
 /// K17, D14: the provider has rotated the refresh token; a new definition must not lose the new one.
