@@ -1,6 +1,7 @@
 // A small OpenID provider on this machine: something to connect to in the README's walk and in the tests.
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPair, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { promisify } from 'node:util';
 import { main } from './lib.mjs';
 import { npmPackages } from './setup.mjs';
 
@@ -38,7 +39,7 @@ async function providerAt(issuer) {
   // Its notices about settings for production are of no use here.
   console.info = console.warn = () => {};
   const { Provider } = await import('oidc-provider');
-  const provider = new Provider(issuer, configuration());
+  const provider = new Provider(issuer, configuration(await signingKey()));
   provider.proxy = Boolean(env.PROVIDER_ISSUER);
   provider.use(api(provider));
   provider.on('grant.success', ({ oidc }) => {
@@ -62,8 +63,13 @@ function api({ AccessToken, ClientCredentials }) {
   };
 }
 
-function configuration() {
-  const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+/** Not by generateKeyPairSync: where garbage is collected during the export, Node 20 waits for itself for ever. */
+async function signingKey() {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+  return { ...privateKey.export({ format: 'jwk' }), use: 'sig' };
+}
+
+function configuration(key) {
   return {
     clients: [client(CLIENT_ID, 'client_secret_post'), client(`${CLIENT_ID}-basic`, 'client_secret_basic')],
     scopes: SCOPE.split(' '),
@@ -84,7 +90,7 @@ function configuration() {
     issueRefreshToken: () => true,
     pkce: { required: () => PKCE_REQUIRED },
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-    jwks: { keys: [{ ...key, use: 'sig' }] },
+    jwks: { keys: [key] },
     cookies: { keys: [randomBytes(32).toString('hex')] },
   };
 }
