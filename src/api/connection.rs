@@ -2,6 +2,7 @@
 //! command to the one object of the key.
 
 pub(super) mod bulk;
+pub(super) mod definition;
 pub(super) mod revocation;
 pub(super) mod testing;
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input};
 use crate::{
     connection::{
-        command::{Command, LiveToken, Refusal, Reply},
+        command::{Command, LiveToken, Reply},
         key::ConnectionKey,
         return_address,
     },
@@ -35,30 +36,6 @@ pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
 pub(super) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
     match managed(context, key, |_| Ok(Command::Read)).await? {
         (Reply::Connection(view), _) => Answer::json(OK, &view),
-        (other, key) => Err(refused(other, &key)),
-    }
-}
-
-/// `GET /connection/{connection_key}/saas_config`.
-///
-/// # Errors
-/// 404 when there is no connection, or no definition.
-pub(super) async fn read_definition<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::ReadDefinition)).await? {
-        (Reply::Definition(document), _) => Answer::json(OK, &document),
-        (Reply::Refused(Refusal::NoDefinition), key) => Err(ApiError::no_definition(&key)),
-        (other, key) => Err(refused(other, &key)),
-    }
-}
-
-/// `PATCH /connection/{connection_key}/saas_config`: JSON, or YAML by content type.
-///
-/// # Errors
-/// 422 with the place of each mistake.
-pub(super) async fn put_definition<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    let command = |context: &Context<'_, P>| input::document(context.request).map(Command::PutDefinition);
-    match managed(context, key, command).await? {
-        (Reply::Definition(document), _) => Answer::json(OK, &document),
         (other, key) => Err(refused(other, &key)),
     }
 }

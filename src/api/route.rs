@@ -58,6 +58,10 @@ pub enum Route {
     ReadDefinition(String),
     /// Replaces a connection's definition.
     PutDefinition(String),
+    /// Forgets a connection's definition.
+    DeleteDefinition(String),
+    /// Checks a definition and stores nothing.
+    ValidateDefinition(String),
     /// Replaces a connection's secrets.
     PutSecrets(String),
     /// Replaces some of a connection's secrets.
@@ -144,7 +148,10 @@ impl Route {
             Self::Callback => "/api/v1/oauth/callback",
             Self::ListConnections | Self::SaveConnections => "/api/v1/connection",
             Self::ReadConnection(_) | Self::DeleteConnection(_) => "/api/v1/connection/{connection_key}",
-            Self::ReadDefinition(_) | Self::PutDefinition(_) => "/api/v1/connection/{connection_key}/saas_config",
+            Self::ReadDefinition(_) | Self::PutDefinition(_) | Self::DeleteDefinition(_) => {
+                "/api/v1/connection/{connection_key}/saas_config"
+            }
+            Self::ValidateDefinition(_) => "/api/v1/connection/{connection_key}/validate_saas_config",
             Self::PutSecrets(_) | Self::PatchSecrets(_) => "/api/v1/connection/{connection_key}/secret",
             Self::Authorize(_) => "/api/v1/connection/{connection_key}/authorize",
             Self::MakeLink(_) => "/api/v1/connection/{connection_key}/connect_link",
@@ -184,7 +191,8 @@ impl Route {
                 Some("connection:create_or_update")
             }
             Self::DeleteConnection(_) => Some("connection:delete"),
-            Self::ReadDefinition(_) => Some("saas_config:read"),
+            Self::ReadDefinition(_) | Self::ValidateDefinition(_) => Some("saas_config:read"),
+            Self::DeleteDefinition(_) => Some("saas_config:delete"),
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
             Self::Authorize(_) | Self::MakeLink(_) | Self::Complete(_) => Some("connection:authorize"),
             Self::AccessToken(_) => Some("connection_token:read"),
@@ -210,7 +218,7 @@ impl Route {
     const fn body_limit(&self) -> usize {
         match self {
             Self::Token | Self::Introspect | Self::Revoke => FORM_BODY_LIMIT,
-            Self::PutDefinition(_) | Self::RegisterTemplate => DEFINITION_BODY_LIMIT,
+            Self::PutDefinition(_) | Self::ValidateDefinition(_) | Self::RegisterTemplate => DEFINITION_BODY_LIMIT,
             _ => JSON_BODY_LIMIT,
         }
     }
@@ -313,8 +321,13 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
             vec![(Method::GET, Route::ReadConnection(key(own))), (Method::DELETE, Route::DeleteConnection(key(own)))]
         }
         [own, "saas_config"] => {
-            vec![(Method::GET, Route::ReadDefinition(key(own))), (Method::PATCH, Route::PutDefinition(key(own)))]
+            vec![
+                (Method::GET, Route::ReadDefinition(key(own))),
+                (Method::PATCH, Route::PutDefinition(key(own))),
+                (Method::DELETE, Route::DeleteDefinition(key(own))),
+            ]
         }
+        [own, "validate_saas_config"] => vec![(Method::PUT, Route::ValidateDefinition(key(own)))],
         [own, "secret"] => {
             vec![(Method::PUT, Route::PutSecrets(key(own))), (Method::PATCH, Route::PatchSecrets(key(own)))]
         }

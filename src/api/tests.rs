@@ -20,6 +20,7 @@ mod connection_test;
 mod connection_types;
 mod connections;
 mod connector_templates;
+mod definition_rules;
 mod definitions;
 mod forged;
 mod guard;

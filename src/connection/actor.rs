@@ -134,6 +134,7 @@ impl<P: ObjectPorts> Actor<P> {
             Command::Delete => self.delete().await,
             Command::PutDefinition(document) => self.put_definition(document).await,
             Command::ReadDefinition => self.read_definition(),
+            Command::DeleteDefinition => self.delete_definition().await,
             Command::PutSecrets(secrets) => self.save_secrets(&secrets, Extent::Whole).await,
             Command::PatchSecrets(secrets) => self.save_secrets(&secrets, Extent::Part).await,
             Command::BeginAuthorization(return_to) => self.begin_unbound(return_to).await,

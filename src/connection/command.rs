@@ -28,6 +28,8 @@ pub enum Command {
     PutDefinition(Value),
     /// Show its definition.
     ReadDefinition,
+    /// Forget its definition.
+    DeleteDefinition,
     /// Replace its secrets; the tokens got with the old ones go.
     PutSecrets(Map<String, Value>),
     /// Replace some of its secrets; the tokens got with the old ones go.
@@ -207,6 +209,8 @@ pub enum Refusal {
     NoConnection,
     /// It has no definition.
     NoDefinition,
+    /// Its definition cannot go while there are secrets.
+    SecretsInTheWay,
     /// Its definition has no authentication.
     NoAuthentication,
     /// Its strategy has no authorization URL.

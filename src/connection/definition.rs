@@ -13,6 +13,8 @@ mod hosts;
 mod parameter;
 mod reader;
 mod request;
+mod shown;
+mod succession;
 
 use serde_json::{Map, Value};
 
@@ -22,6 +24,7 @@ pub use self::{
     authentication::{Authentication, AuthorizationCode, ClientCredentials, DirectAuthentication},
     parameter::Parameter,
     request::{Action, Body, IgnoredErrors, Protocol, Request, Target},
+    shown::shown,
 };
 use crate::protocol::{
     host::HostList,
@@ -117,6 +120,12 @@ impl Definition {
     #[must_use]
     pub const fn document(&self) -> &Value {
         &self.document
+    }
+
+    /// The document with every default spelled out.
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        shown(self.document.clone())
     }
 
     /// `fides_key`.
@@ -215,6 +224,11 @@ impl Definition {
     pub fn check_secrets(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Issue>> {
         let schema = format!("{}_schema", self.kind);
         parameter::check_secrets(&schema, &self.parameters, &self.references, given)
+    }
+
+    /// Fills in the defaults of parameters about which stored secrets say nothing; says whether there were any.
+    pub fn fill_defaults(&self, secrets: &mut Map<String, Value>) -> bool {
+        parameter::fill_defaults(&self.parameters, secrets)
     }
 }
 

@@ -71,6 +71,10 @@ impl ApiError {
             Refusal::NoDefinition => {
                 (Status::UNPROCESSABLE_ENTITY, "The connection config does not contain a SaaS config.".to_owned())
             }
+            Refusal::SecretsInTheWay => (
+                Status::BAD_REQUEST,
+                "Must clear the secrets from this connection config before deleting the SaaS config.".to_owned(),
+            ),
             Refusal::NoAuthentication => (
                 Status::UNPROCESSABLE_ENTITY,
                 "The connection config does not contain an authentication configuration.".to_owned(),

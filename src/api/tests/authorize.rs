@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{
     Answered, Host, bare,
-    stage::{CODE_FLOW, SERVICE, query},
+    stage::{CODE_FLOW, query, unrestricted_service},
     with_header,
 };
 use crate::protocol::secret::SecretDigest;
@@ -29,7 +29,7 @@ fn what_is_missing_is_said_in_order() {
     assert_eq!(host.define("shop", &without).status, 200);
     expect(422, "The connection config does not contain an authentication configuration.");
     for other in [
-        SERVICE.to_owned(),
+        unrestricted_service(),
         format!(
             "{}    authentication:\n      strategy: bearer\n      configuration:\n        token: <client_id>\n\n{}",
             &CODE_FLOW[..start],

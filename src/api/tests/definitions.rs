@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::{
     Answered, Host, authorized,
-    stage::{CODE_FLOW, SERVICE, answer, tokens},
+    stage::{CODE_FLOW, answer, tokens, unrestricted_service},
     with_header,
 };
 use crate::{
     api::{Body, route::body_limit},
-    connection::yaml,
+    connection::{definition::shown, yaml},
 };
 
 /// Where the definition of `shop` is.
@@ -32,11 +32,12 @@ fn with_shop() -> Host {
     host
 }
 
-/// Contract 5.5: JSON and YAML, with and without the root key, are one and the same document.
+/// Contract 5.5: JSON and YAML, with and without the root key, are one and the same document, shown with every default.
 #[test]
 fn every_way_to_write_a_definition_is_stored_alike() {
     let mut expected = document();
     expected["type"] = "query_provider".into();
+    let expected = shown(expected);
     let json_root = json!({ "saas_config": document() });
     let yaml_bare = CODE_FLOW
         .lines()
@@ -156,7 +157,7 @@ fn a_definition_is_there_from_the_first_good_one_on() {
     assert_eq!(put(&host, &json!({})).status, 422);
     assert_eq!(host.as_root("GET", PATH, &Value::Null).json()["name"], "Query Provider");
     assert_eq!(host.view("shop")["updated_at"], "2023-11-14T22:13:20Z");
-    assert_eq!(host.define("shop", SERVICE).status, 200);
+    assert_eq!(host.define("shop", &unrestricted_service()).status, 200);
     assert_eq!(host.as_root("GET", PATH, &Value::Null).json()["name"], "Json Provider");
     assert_eq!(host.view("shop")["updated_at"], "2023-11-14T22:14:20Z");
 }

@@ -18,6 +18,13 @@ pub(super) const CODE_FLOW: &str = include_str!("../../../fixtures/connector/que
 /// Client credentials in a JSON body.
 pub(super) const SERVICE: &str = include_str!("../../../fixtures/connector/json_client_credentials.yml");
 
+/// The same, its host not restricted.
+pub(super) fn unrestricted_service() -> String {
+    let restriction = "      type: endpoint\n      allowed_values:\n        - \"*.json-provider.example\"\n";
+    assert!(SERVICE.contains(restriction));
+    SERVICE.replace(restriction, "")
+}
+
 /// What a provider does with a request.
 pub(super) type ProviderAnswer = Result<ProviderResponse, ProviderFailure>;
 

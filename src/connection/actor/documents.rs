@@ -10,7 +10,8 @@ use crate::{
         authorization,
         command::{Refusal, Reply},
         definition::Definition,
-        record::Part,
+        envelope::Envelope,
+        record::{Part, Record},
         refresh::Condition,
         secrets::{self, Extent},
     },
@@ -19,25 +20,58 @@ use crate::{
 };
 
 impl<P: ObjectPorts> Actor<P> {
-    /// Replaces its definition.
+    /// Replaces its definition. Stored secrets get the defaults of new parameters.
     pub(super) async fn put_definition(&self, document: Value) -> Result<Reply, Stop> {
         let record = self.existing()?;
+        let policy = authorization::policy(&self.settings);
         let definition = Rc::new(Definition::from_document(document).map_err(Refusal::Invalid)?);
-        refuse(definition.check_hosts(&authorization::policy(&self.settings)))?;
+        refuse(definition.check_hosts(&policy))?;
+        if let Some(former) = &record.definition {
+            refuse(definition.check_succession(former))?;
+        }
         let mut record = (*record).clone();
+        let mut parts = vec![Part::Profile, Part::Definition];
+        let mut secrets = self.secrets(&record)?;
+        if record.secrets.is_some() && definition.fill_defaults(&mut secrets) {
+            refuse(definition.check_secret_hosts(&secrets, &policy))?;
+            record.secrets = Some(self.seal_secrets(&secrets)?);
+            parts.push(Part::Secrets);
+        }
         record.definition = Some(Rc::clone(&definition));
         record.profile.updated_at = self.ports.now();
         // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
-        self.store(record, &[Part::Profile, Part::Definition])?;
+        self.store(record, &parts)?;
         self.publish().await?;
-        Ok(Reply::Definition(definition.document().clone()))
+        Ok(Reply::Definition(definition.shown()))
     }
 
     /// Shows its definition.
     pub(super) fn read_definition(&self) -> Result<Reply, Stop> {
         let record = self.existing()?;
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-        Ok(Reply::Definition(definition.document().clone()))
+        Ok(Reply::Definition(definition.shown()))
+    }
+
+    /// Forgets its definition; not while there are secrets, which only it can tell about.
+    pub(super) async fn delete_definition(&self) -> Result<Reply, Stop> {
+        let record = self.existing()?;
+        if record.definition.is_none() {
+            return Err(Refusal::NoDefinition.into());
+        }
+        if !self.secrets(&record)?.is_empty() {
+            return Err(Refusal::SecretsInTheWay.into());
+        }
+        let mut record = Record { definition: None, secrets: None, ..(*record).clone() };
+        record.profile.updated_at = self.ports.now();
+        self.store(record, &[Part::Profile, Part::Definition, Part::Secrets])?;
+        self.publish().await?;
+        Ok(Reply::Done)
+    }
+
+    /// Seals secrets.
+    fn seal_secrets(&self, secrets: &Map<String, Value>) -> Result<Envelope, Stop> {
+        let text = serde_json::to_string(secrets).map_err(|error| PortError(format!("secrets: {error}")))?;
+        self.seal("secrets", 0, &SecretText::new(text))
     }
 
     /// Replaces its secrets, or some of them. Tokens that were got with the old ones go with them, as in Fides; a part that
@@ -52,9 +86,8 @@ impl<P: ObjectPorts> Actor<P> {
             return Ok(Reply::Done);
         }
         refuse(definition.check_secret_hosts(&secrets, &authorization::policy(&self.settings)))?;
-        let text = serde_json::to_string(&secrets).map_err(|error| PortError(format!("secrets: {error}")))?;
         let mut record = (*record).clone();
-        record.secrets = Some(self.seal("secrets", 0, &SecretText::new(text))?);
+        record.secrets = Some(self.seal_secrets(&secrets)?);
         (record.grant, record.pending, record.condition) = (None, None, Condition::default());
         record.profile.updated_at = self.ports.now();
         self.store(record, &[Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition])?;

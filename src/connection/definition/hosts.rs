@@ -88,7 +88,7 @@ impl Definition {
     }
 
     /// All addresses in the document that requests of ours go to.
-    fn targets(&self) -> impl Iterator<Item = &Target> {
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Target> {
         let actions = [Action::Authorize, Action::Access, Action::Refresh, Action::Revoke, Action::Test];
         let own = actions.into_iter().filter_map(|action| self.request(action)?.target.as_ref());
         std::iter::once(&self.target).chain(own)

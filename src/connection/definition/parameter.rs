@@ -206,11 +206,7 @@ pub(super) fn check_secrets(
     for parameter in parameters {
         match (given.get(&parameter.name), &parameter.default_value) {
             (None | Some(Value::Null), Some(default)) => {
-                let filled = match default {
-                    Value::Array(_) => default.clone(),
-                    single => Value::String(as_text(single)),
-                };
-                secrets.insert(parameter.name.clone(), filled);
+                secrets.insert(parameter.name.clone(), filled(default));
             }
             (None | Some(Value::Null), None) => {}
             (Some(value), _) => issues.extend(parameter.problem(value)),
@@ -223,6 +219,27 @@ pub(super) fn check_secrets(
         }
     }
     if issues.is_empty() { Ok(secrets) } else { Err(issues) }
+}
+
+/// A default as a secret: text, or a list.
+fn filled(default: &Value) -> Value {
+    match default {
+        Value::Array(_) => default.clone(),
+        single => Value::String(as_text(single)),
+    }
+}
+
+/// Fills in the defaults that say something, where secrets say nothing; says whether there were any.
+pub(super) fn fill_defaults(parameters: &[Parameter], secrets: &mut Map<String, Value>) -> bool {
+    let mut any = false;
+    for parameter in parameters.iter().filter(|parameter| !parameter.is_required()) {
+        let is_missing = secrets.get(&parameter.name).is_none_or(Value::is_null);
+        if let Some(default) = parameter.default_value.as_ref().filter(|_| is_missing) {
+            secrets.insert(parameter.name.clone(), filled(default));
+            any = true;
+        }
+    }
+    any
 }
 
 /// Whether Python takes a value for false: a required parameter like that counts as missing.

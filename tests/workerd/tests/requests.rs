@@ -7,7 +7,7 @@ use serde_json::json;
 use workerd_tests::{Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};
 
 /// Every route behind the guard, with the scope that it requires.
-const GUARDED: [(&str, &str, &str); 35] = [
+const GUARDED: [(&str, &str, &str); 37] = [
     ("POST", CLIENT, "client:create"),
     ("GET", CLIENT, "client:read"),
     ("GET", "/api/v1/oauth/client/x", "client:read"),
@@ -26,6 +26,8 @@ const GUARDED: [(&str, &str, &str); 35] = [
     ("DELETE", "/api/v1/connection/x", "connection:delete"),
     ("GET", "/api/v1/connection/x/saas_config", "saas_config:read"),
     ("PATCH", "/api/v1/connection/x/saas_config", "saas_config:create_or_update"),
+    ("DELETE", "/api/v1/connection/x/saas_config", "saas_config:delete"),
+    ("PUT", "/api/v1/connection/x/validate_saas_config", "saas_config:read"),
     ("PUT", "/api/v1/connection/x/secret", "connection:create_or_update"),
     ("PATCH", "/api/v1/connection/x/secret", "connection:create_or_update"),
     ("GET", "/api/v1/connection/x/authorize", "connection:authorize"),
