@@ -200,7 +200,9 @@ impl Memory {
     pub(crate) fn state(&self) -> String {
         let rows: Vec<Row> = self.shared.rows.borrow().values().cloned().collect();
         let rows = serde_json::to_string(&rows).unwrap();
-        format!("{}\n{:?}\n{rows}", self.clients.clients(), self.shared.records.borrow())
+        let records = self.shared.records.borrow();
+        let records: Vec<_> = records.iter().filter(|(_, parts)| !parts.borrow().is_empty()).collect();
+        format!("{}\n{records:?}\n{rows}", self.clients.clients())
     }
 
     /// The actor of a key.
@@ -344,6 +346,17 @@ impl Directory for MemoryObject {
         turns(if puts.is_multiple_of(2) { 4 } else { 2 }).await;
         self.shared.rows()?.insert(row.key.clone(), row);
         Ok(())
+    }
+
+    async fn claim(&self, row: Row) -> Result<bool, PortError> {
+        turns(3).await;
+        let mut rows = self.shared.rows()?;
+        let others = || rows.values().filter(|other| other.key != row.key);
+        if row.instance_key().is_some_and(|own| others().any(|other| other.instance_key() == Some(own))) {
+            return Ok(false);
+        }
+        rows.insert(row.key.clone(), row);
+        Ok(true)
     }
 
     async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError> {

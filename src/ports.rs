@@ -122,6 +122,9 @@ pub trait RecordStore {
 pub trait Directory {
     /// Stores what is to be listed of a connection.
     async fn put(&self, row: Row) -> Result<(), PortError>;
+    /// Stores what is to be listed of a connection that is about to be made, unless another one has its instance key; says
+    /// whether it did.
+    async fn claim(&self, row: Row) -> Result<bool, PortError>;
     /// Forgets a connection; says whether it was listed.
     async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError>;
 }

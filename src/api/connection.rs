@@ -3,6 +3,7 @@
 
 pub(super) mod bulk;
 pub(super) mod definition;
+pub(super) mod instantiate;
 pub(super) mod revocation;
 pub(super) mod testing;
 

@@ -268,6 +268,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::AccessToken(key) => connection::access_token(context, &key).await,
         Route::TestConnection(key) => connection::testing::test(context, &key).await,
         Route::RevokeConnection(key) => connection::revocation::revoke(context, &key).await,
+        Route::Instantiate(kind) => connection::instantiate::instantiate(context, &kind).await,
         Route::ListConnectionTypes => connection_type::list(context).await,
         Route::ReadSecretSchema(kind) => connection_type::secret(context, &kind).await,
         Route::RegisterTemplate => connector_template::register(context).await,

@@ -82,6 +82,8 @@ pub enum Route {
     TestConnection(String),
     /// Ends a connection's grant, here and at the provider.
     RevokeConnection(String),
+    /// Makes a connection of a connector template.
+    Instantiate(String),
     /// Lists connection types.
     ListConnectionTypes,
     /// Shows which secrets a connection type needs.
@@ -160,6 +162,7 @@ impl Route {
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
             Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
             Self::RevokeConnection(_) => "/api/v1/connection/{connection_key}/revoke",
+            Self::Instantiate(_) => "/api/v1/connection/instantiate/{connector_type}",
             Self::ListConnectionTypes => "/api/v1/connection_type",
             Self::ReadSecretSchema(_) => "/api/v1/connection_type/{connector_type}/secret",
             Self::RegisterTemplate => "/api/v1/connector-templates/register",
@@ -196,6 +199,7 @@ impl Route {
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
             Self::Authorize(_) | Self::MakeLink(_) | Self::Complete(_) => Some("connection:authorize"),
             Self::AccessToken(_) => Some("connection_token:read"),
+            Self::Instantiate(_) => Some("connection:instantiate"),
             Self::ListConnectionTypes | Self::ReadSecretSchema(_) => Some("connection_type:read"),
             Self::RegisterTemplate | Self::ForgetTemplate(_) => Some("connector_template:register"),
             Self::ListTemplates | Self::ReadTemplate(_) => Some("connector_template:read"),
@@ -283,6 +287,13 @@ fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
             vec![(Method::GET, Route::ShowLink(token(own))), (Method::POST, Route::FollowLink(token(own)))]
         }
         ["api", "v1", "sweep"] => vec![(Method::POST, Route::Sweep)],
+        ["api", "v1", "connection", name @ "instantiate", own] => {
+            // A connection of this name keeps its routes, all but those by POST.
+            let mut choices = at_connection(&[name, own]).unwrap_or_default();
+            choices.retain(|(method, _)| method != Method::POST);
+            choices.push((Method::POST, Route::Instantiate((*own).to_owned())));
+            choices
+        }
         ["api", "v1", "connection", rest @ ..] => return at_connection(rest),
         ["api", "v1", "connection_type"] => vec![(Method::GET, Route::ListConnectionTypes)],
         ["api", "v1", "connection_type", own, "secret"] => {
@@ -356,54 +367,4 @@ fn at_template(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_may_end_in_one_slash() {
-        assert_eq!(route(&Method::GET, "/api/v1/oauth/scope/"), Routed::To(Route::Scopes));
-        assert_eq!(route(&Method::GET, "/api/v1/oauth/scopes"), Routed::To(Route::Scopes));
-        assert_eq!(route(&Method::GET, "/api/v1/oauth/scope//"), Routed::Nowhere);
-    }
-
-    /// B13: other spellings of a path are no route.
-    #[test]
-    fn path_tricks_lead_nowhere() {
-        for path in [
-            "//api/v1/oauth/scope",
-            "/api/v1/oauth/client/%2e%2e/scope",
-            "/api/v1/oauth/client/a%2fb",
-            "/api/v1/oauth/scope;x",
-            "/API/v1/oauth/scope",
-            "/api/v1/oauth/client/a%00",
-            "/api/v1//oauth/scope",
-            "/api/v1/oauth/client/%zz",
-            "",
-            "*",
-        ] {
-            assert_eq!(route(&Method::GET, path), Routed::Nowhere, "{path}");
-        }
-    }
-
-    /// T1: every other method is refused with what is allowed.
-    #[test]
-    fn a_wrong_method_names_the_right_ones() {
-        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
-            let refused = Routed::WrongMethod { allow: "POST".to_owned() };
-            assert_eq!(route(&method, "/api/v1/oauth/token"), refused, "{method}");
-        }
-    }
-
-    #[test]
-    fn head_is_refused_where_get_has_effects() {
-        for path in ["/api/v1/oauth/callback", "/api/v1/connection/shop/authorize", "/api/v1/connection/shop/test"] {
-            assert!(matches!(route(&Method::HEAD, path), Routed::WrongMethod { .. }), "{path}");
-        }
-    }
-
-    /// B14: HEAD is the GET route, with its scope.
-    #[test]
-    fn head_is_get() {
-        assert_eq!(route(&Method::HEAD, "/api/v1/oauth/scope"), Routed::To(Route::Scopes));
-    }
-}
+mod tests;

@@ -25,6 +25,7 @@ mod definitions;
 mod forged;
 mod guard;
 mod hostile_text;
+mod instantiate;
 mod introspection;
 mod isolation;
 mod kept_members;

@@ -7,6 +7,7 @@
 
 mod authorizing;
 mod documents;
+mod instantiating;
 mod renewal;
 mod reseal;
 mod testing;
@@ -130,6 +131,10 @@ impl<P: ObjectPorts> Actor<P> {
     pub async fn execute(self: &Rc<Self>, command: Command) -> Result<Reply, PortError> {
         let result = match command {
             Command::Save(input) => self.save(input).await,
+            Command::SaveWithSecrets(input, document, secrets) => {
+                self.save_with_secrets(input, document, &secrets).await
+            }
+            Command::Instantiate(input, document, secrets) => self.instantiate(input, document, &secrets).await,
             Command::Read => self.read(),
             Command::Delete => self.delete().await,
             Command::PutDefinition(document) => self.put_definition(document).await,

@@ -20,6 +20,10 @@ pub struct Addressed {
 pub enum Command {
     /// Create it, or change what the operator says about it.
     Save(ProfileInput),
+    /// As `Save`, and replace some of its secrets; where it is not there yet, make it of the document of a template.
+    SaveWithSecrets(ProfileInput, Option<Value>, Map<String, Value>),
+    /// Make it of the document of a template, with these secrets.
+    Instantiate(ProfileInput, Value, Map<String, Value>),
     /// Show it.
     Read,
     /// Forget it, tokens included.
@@ -207,6 +211,10 @@ pub enum Revocation {
 pub enum Refusal {
     /// There is no such connection.
     NoConnection,
+    /// There is one already.
+    KeyInUse,
+    /// Another connection has this `fides_key`.
+    InstanceKeyInUse(String),
     /// It has no definition.
     NoDefinition,
     /// Its definition cannot go while there are secrets.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     definition::{Authentication, Definition, INSTANCE_KEY, Parameter, instantiate},
+    key::ConnectionKey,
     outbound::OutboundPolicy,
 };
 use crate::{
@@ -72,8 +73,8 @@ impl ConnectorTemplate {
 
     /// The document of one connection.
     #[must_use]
-    pub fn instance(&self, key: &str) -> Value {
-        instantiate(self.document.clone(), key)
+    pub fn instance(&self, key: &InstanceKey) -> Value {
+        instantiate(self.document.clone(), &key.0)
     }
 
     /// What secrets a connection of this type needs, much like a JSON schema (contract 5.7).
@@ -85,6 +86,24 @@ impl ConnectorTemplate {
         definition
             .map(|definition| SecretSchema::of(&definition))
             .map_err(|_| PortError(format!("the stored template '{}' is no longer valid", self.kind)))
+    }
+}
+
+/// What stands for `<instance_fides_key>` in the document of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceKey(String);
+
+impl InstanceKey {
+    /// Reads one: a key without the brackets that Fides allows in keys, which would make placeholders of it (checklist P1).
+    ///
+    /// # Errors
+    /// 422 with the words of Fides, or ours.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let key = ConnectionKey::parse(text)?;
+        if text.contains(['<', '>']) {
+            return Err("an instance key must not contain '<' or '>'".to_owned());
+        }
+        Ok(Self(key.as_str().to_owned()))
     }
 }
 

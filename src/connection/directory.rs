@@ -32,11 +32,21 @@ pub struct Row {
     pub sealed_with: SealedWith,
 }
 
+impl Row {
+    /// The `fides_key` of the connection's definition.
+    #[must_use]
+    pub fn instance_key(&self) -> Option<&str> {
+        self.view.pointer("/saas_config/fides_key")?.as_str()
+    }
+}
+
 /// What the directory object is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum DirectoryRequest {
     /// See [`crate::ports::Directory::put`].
     Put(Row),
+    /// See [`crate::ports::Directory::claim`].
+    Claim(Row),
     /// See [`crate::ports::Directory::remove`].
     Remove(ConnectionKey),
     /// See [`crate::ports::Listing::page`].
@@ -56,6 +66,8 @@ pub enum DirectoryRequest {
 pub enum DirectoryReply {
     /// Stored.
     Done,
+    /// Whether nobody else has its instance key.
+    Claimed(bool),
     /// Whether it was listed.
     Removed(bool),
     /// One page.

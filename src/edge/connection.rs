@@ -130,6 +130,10 @@ impl Directory for ObjectPorts {
         ports::put(&self.env, row).await
     }
 
+    async fn claim(&self, row: directory::Row) -> std::result::Result<bool, PortError> {
+        ports::claim(&self.env, row).await
+    }
+
     async fn remove(&self, key: &ConnectionKey) -> std::result::Result<bool, PortError> {
         ports::remove(&self.env, key).await
     }

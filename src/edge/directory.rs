@@ -88,6 +88,7 @@ impl Rows {
     fn execute(&self, request: DirectoryRequest) -> std::result::Result<DirectoryReply, PortError> {
         let reply = match request {
             DirectoryRequest::Put(row) => self.put(&row).map(|()| DirectoryReply::Done),
+            DirectoryRequest::Claim(row) => self.claim(&row).map(DirectoryReply::Claimed),
             DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Removed),
             DirectoryRequest::Page(query) => self.page(query).map(DirectoryReply::Page),
             DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
@@ -112,6 +113,19 @@ impl Rows {
         }
         let statement = "INSERT OR REPLACE INTO connection (key, name, view, due, sealed_with) VALUES (?, ?, ?, ?, ?)";
         self.sql.exec(statement, vec![key, name, view, due, sealed_with]).map(drop)
+    }
+
+    /// Stores a row, unless another one has its instance key; says whether it did. This looks at every row, which is rare
+    /// enough: an index would be written again with each change of a view.
+    fn claim(&self, row: &directory::Row) -> Result<bool> {
+        let statement =
+            "SELECT key FROM connection WHERE key <> ? AND json_extract(view, '$.saas_config.fides_key') = ? LIMIT 1";
+        let values = vec![row.key.as_str().into(), row.instance_key().unwrap_or_default().into()];
+        let is_free = rows(&self.sql, statement, values)?.is_empty();
+        if is_free {
+            self.put(row)?;
+        }
+        Ok(is_free)
     }
 
     /// Removes a row; says whether it was there.

@@ -143,6 +143,14 @@ pub(super) async fn put(env: &Env, row: Row) -> Result<(), PortError> {
     }
 }
 
+/// Stores a row of the directory for a connection that is about to be made.
+pub(super) async fn claim(env: &Env, row: Row) -> Result<bool, PortError> {
+    match directory(env, &DirectoryRequest::Claim(row)).await? {
+        DirectoryReply::Claimed(is_free) => Ok(is_free),
+        _ => Err(unexpected()),
+    }
+}
+
 /// Removes a row of the directory, for a connection's object.
 pub(super) async fn remove(env: &Env, key: &ConnectionKey) -> Result<bool, PortError> {
     match directory(env, &DirectoryRequest::Remove(key.clone())).await? {

@@ -112,7 +112,7 @@ fn read_item(element: &Value) -> Result<Item, Vec<Issue>> {
 }
 
 /// A text member that may be absent or null.
-fn text(members: &Map<String, Value>, name: &'static str, issues: &mut Vec<Issue>) -> Option<String> {
+pub(super) fn text(members: &Map<String, Value>, name: &'static str, issues: &mut Vec<Issue>) -> Option<String> {
     /// Longest text, in characters.
     const LIMIT: usize = 1024;
     match members.get(name) {

@@ -68,6 +68,8 @@ impl ApiError {
             Refusal::NoConnection => {
                 (Status::NOT_FOUND, format!("No connection configuration found with key '{key}'."))
             }
+            Refusal::KeyInUse => (Status::BAD_REQUEST, key_in_use(key)),
+            Refusal::InstanceKeyInUse(own) => (Status::BAD_REQUEST, instance_key_in_use(&own)),
             Refusal::NoDefinition => {
                 (Status::UNPROCESSABLE_ENTITY, "The connection config does not contain a SaaS config.".to_owned())
             }
@@ -162,6 +164,18 @@ impl ApiError {
             }
         }
     }
+}
+
+/// Fides's words for a key that is taken.
+fn key_in_use(key: &ConnectionKey) -> String {
+    let rest = "Keys will be snake-cased names if not provided. If you are seeing this error without providing a key, \
+                please provide a key or a different name.";
+    format!("Key {key} already exists in ConnectionConfig. {rest}")
+}
+
+/// Fides's words for an instance key that is taken.
+fn instance_key_in_use(instance_key: &str) -> String {
+    format!("SaaS connector instance key '{instance_key}' already exists.")
 }
 
 impl From<StateProblem> for ApiError {

@@ -26,6 +26,13 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, format!("No connector template found with type '{kind}'"))
     }
 
+    /// 404 where a connection is to be made of a template.
+    #[must_use]
+    pub fn unknown_template(kind: &str) -> Self {
+        let rest = "is not yet available in Fidesops. For a list of available SaaS connectors, refer to";
+        Self::new(StatusCode::NOT_FOUND, format!("SaaS connector type '{kind}' {rest} /connection_type."))
+    }
+
     /// 404 where a connection type is asked for.
     #[must_use]
     pub fn no_connection_type(kind: &str) -> Self {

@@ -78,22 +78,40 @@ impl<P: ObjectPorts> Actor<P> {
     /// changes nothing leaves them.
     pub(super) async fn save_secrets(&self, given: &Map<String, Value>, extent: Extent) -> Result<Reply, Stop> {
         let record = self.existing()?;
+        if let Some(sealed) = self.next_secrets(&record, given, extent)? {
+            self.store_secrets((*record).clone(), sealed).await?;
+        }
+        Ok(Reply::Done)
+    }
+
+    /// The secrets of a record after these were given, checked and sealed; none when a part changes nothing.
+    pub(super) fn next_secrets(
+        &self,
+        record: &Record,
+        given: &Map<String, Value>,
+        extent: Extent,
+    ) -> Result<Option<Envelope>, Stop> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-        let stored = self.secrets(&record)?;
+        let stored = self.secrets(record)?;
         let given = secrets::succeed(&stored, given, extent, |name| definition.is_sensitive(name));
         let secrets = self.checked_secrets(definition, &given.map_err(Refusal::Invalid)?)?;
         if extent == Extent::Part && record.secrets.is_some() && secrets == stored {
-            return Ok(Reply::Done);
+            return Ok(None);
         }
         refuse(definition.check_secret_hosts(&secrets, &authorization::policy(&self.settings)))?;
-        let mut record = (*record).clone();
-        record.secrets = Some(self.seal_secrets(&secrets)?);
+        self.seal_secrets(&secrets).map(Some)
+    }
+
+    /// Stores a record with other secrets.
+    pub(super) async fn store_secrets(&self, mut record: Record, secrets: Envelope) -> Result<Rc<Record>, Stop> {
+        record.secrets = Some(secrets);
         (record.grant, record.pending, record.condition) = (None, None, Condition::default());
         record.profile.updated_at = self.ports.now();
-        self.store(record, &[Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition])?;
+        let parts = [Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition];
+        let record = self.store(record, &parts)?;
         self.replaced();
         self.publish().await?;
-        Ok(Reply::Done)
+        Ok(record)
     }
 
     /// Secrets as the definition wants them, defaults filled in. A redirect URI that is not given is our own callback, and
@@ -119,6 +137,6 @@ impl<P: ObjectPorts> Actor<P> {
 }
 
 /// A refusal, if anything is wrong.
-fn refuse(issues: Vec<Issue>) -> Result<(), Refusal> {
+pub(super) fn refuse(issues: Vec<Issue>) -> Result<(), Refusal> {
     if issues.is_empty() { Ok(()) } else { Err(Refusal::Invalid(issues)) }
 }

@@ -1,0 +1,108 @@
+//! Making a connection of a connector template: profile, definition and secrets at once, or nothing.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::{Actor, ObjectPorts, Stop, documents::refuse};
+use crate::{
+    connection::{
+        authorization,
+        command::{Refusal, Reply},
+        definition::Definition,
+        record::{Part, Profile, ProfileInput, Record},
+        secrets::Extent,
+    },
+    ports::PortError,
+    protocol::validation::Issue,
+};
+
+impl<P: ObjectPorts> Actor<P> {
+    /// Makes the connection.
+    ///
+    /// The directory hears of it first, since it alone knows who else uses the instance key, and decides that in one step.
+    /// Should storing fail after that, nothing of the connection is there but a row, and the same command again goes well.
+    pub(super) async fn instantiate(
+        &self,
+        input: ProfileInput,
+        document: Value,
+        secrets: &Map<String, Value>,
+    ) -> Result<Reply, Stop> {
+        if self.stored()?.is_some() {
+            return Err(Refusal::KeyInUse.into());
+        }
+        let record = self.draft(input, document, secrets)?;
+        if !self.ports.claim(self.row(&record)).await? {
+            return Err(Refusal::InstanceKeyInUse(instance_key(&record)).into());
+        }
+        let record = match self.store_first(record) {
+            Ok(Some(record)) => record,
+            // Somebody else made it while the directory was told: the row has to be theirs again.
+            Ok(None) => {
+                self.publish().await?;
+                return Err(Refusal::KeyInUse.into());
+            }
+            Err(error) => {
+                let _ = self.ports.remove(&self.key).await;
+                return Err(error.into());
+            }
+        };
+        // It is listed already; this is for whoever removed or replaced the row meanwhile.
+        let _ = self.publish().await;
+        self.shown(&record)
+    }
+
+    /// Stores the record of a connection that nobody has stored yet; none where somebody has.
+    fn store_first(&self, record: Record) -> Result<Option<Rc<Record>>, PortError> {
+        match self.stored()? {
+            Some(_) => Ok(None),
+            None => self.store(record, &[Part::Profile, Part::Definition, Part::Secrets]).map(Some),
+        }
+    }
+
+    /// Changes what the operator says about the connection and some of its secrets, both or neither; makes it of the
+    /// document where it is not there yet.
+    pub(super) async fn save_with_secrets(
+        &self,
+        input: ProfileInput,
+        document: Option<Value>,
+        secrets: &Map<String, Value>,
+    ) -> Result<Reply, Stop> {
+        let Some(former) = self.stored()? else {
+            return self.instantiate(input, document.ok_or(Refusal::NoConnection)?, secrets).await;
+        };
+        let sealed = self.next_secrets(&former, secrets, Extent::Part)?;
+        let profile = Profile::saved(&self.key, input, Some(&former.profile), self.ports.now());
+        let record = Record { profile, ..(*former).clone() };
+        if let Some(sealed) = sealed {
+            return self.shown(&*self.store_secrets(record, sealed).await?);
+        }
+        let record = self.store(record, &[Part::Profile])?;
+        self.publish().await?;
+        self.shown(&record)
+    }
+
+    /// The record of a connection that is to be made; places of what is wrong with its secrets start at the command.
+    fn draft(&self, input: ProfileInput, document: Value, secrets: &Map<String, Value>) -> Result<Record, Stop> {
+        let definition = Definition::from_document(document).map_err(|issues| within("saas_config", issues))?;
+        let issues = definition.check_hosts(&authorization::policy(&self.settings));
+        refuse(issues.into_iter().map(|issue| issue.within(&["saas_config".into()])).collect())?;
+        let mut record = Record::new(Profile::saved(&self.key, input, None, self.ports.now()));
+        record.definition = Some(Rc::new(definition));
+        record.secrets = self.next_secrets(&record, secrets, Extent::Whole).map_err(|stop| match stop {
+            Stop::Refused(Refusal::Invalid(issues)) => within("secrets", issues).into(),
+            other => other,
+        })?;
+        Ok(record)
+    }
+}
+
+/// A refusal of a member of the command.
+fn within(member: &'static str, issues: Vec<Issue>) -> Refusal {
+    Refusal::Invalid(issues.into_iter().map(|issue| issue.within(&[member.into()])).collect())
+}
+
+/// The `fides_key` of a record's definition.
+fn instance_key(record: &Record) -> String {
+    record.definition.as_ref().map(|definition| definition.fides_key().to_owned()).unwrap_or_default()
+}
