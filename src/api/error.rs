@@ -3,6 +3,7 @@
 //! Decides: the table of the project's errors, by exhaustive matches. Leaves to others: what happened (each use case's
 //! own enum), how every answer looks (`answer`).
 
+mod bulk;
 mod connection;
 mod connector_template;
 

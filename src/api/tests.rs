@@ -8,6 +8,7 @@ mod assertions;
 mod audit;
 mod authorize;
 mod browsers;
+mod bulk_secrets;
 mod callback;
 mod callback_answers;
 mod canary;

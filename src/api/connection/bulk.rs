@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::not_an_object;
+use super::{not_an_object, refused};
 use crate::{
-    api::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input},
+    api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard::Guarded, input},
     connection::{
-        command::{Command, Reply},
+        command::{Command, Refusal, Reply},
+        connector_template::{ConnectorTemplate, InstanceKey},
         key::ConnectionKey,
         record::{Access, ProfileInput},
     },
@@ -18,43 +19,104 @@ const BULK_LIMIT: usize = 50;
 
 /// `PATCH /connection`: creates or changes up to 50; what fails does not stop the rest.
 ///
+/// An item with secrets changes profile and secrets together; where the connection is not there yet, it is made of the
+/// template of its `saas_connector_type`, its key being the instance key.
+///
 /// # Errors
 /// 422 for a malformed body; then nothing was stored.
 pub(in crate::api) async fn save<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     Guarded::new(context)?.admit(context).await?;
     let body = input::json(context.request)?;
     let items = read_items(&body).map_err(|issues| ApiError::unprocessable(&issues))?;
-    let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
-    for item in items {
-        let Item { key, input, unsupported } = item;
-        let reply = match unsupported {
-            Some(message) => Err(message.to_owned()),
-            None => match context.ports.command(&key, Command::Save(input.clone())).await {
-                Ok(Reply::Connection(view)) => Ok(view),
-                other => {
-                    context.remarks.fault.replace(other.err().map(|error| error.0));
-                    Err("The connection could not be stored; try again.".to_owned())
+    let (mut succeeded, mut failed, mut templates) = (Vec::new(), Vec::new(), Known(Vec::new()));
+    for Item { key, input, secrets, kind } in items {
+        let saved = match secrets {
+            None => store(context, &key, Command::Save(input.clone()), kind.as_deref()).await,
+            Some(secrets) => match templates.document(context, kind.as_deref(), &key).await {
+                Ok(document) => {
+                    let command = Command::SaveWithSecrets(input.clone(), document, secrets);
+                    store(context, &key, command, kind.as_deref()).await
                 }
+                Err(error) => Err(error),
             },
         };
-        match reply {
+        match saved {
             Ok(view) => succeeded.push(view),
-            Err(message) => failed.push(json!({ "message": message, "data": { "key": key, "connection_type": "saas",
-                "name": input.name, "description": input.description, "access": input.access,
-                "disabled": input.disabled } })),
+            Err(error) => failed.push(json!({ "message": message(context, error), "data": {
+                "key": key, "connection_type": "saas", "name": input.name, "description": input.description,
+                "access": input.access, "disabled": input.disabled, "saas_connector_type": kind } })),
         }
     }
     Answer::json(OK, &json!({ "succeeded": succeeded, "failed": failed }))
 }
 
-/// One item of `PATCH /connection`.
+/// Has the connection carry out what an item says: its view.
+async fn store<P: Ports>(
+    context: &Context<'_, P>,
+    key: &ConnectionKey,
+    command: Command,
+    kind: Option<&str>,
+) -> Result<Value, ApiError> {
+    match context.ports.command(key, command).await? {
+        Reply::Connection(view) => Ok(view),
+        Reply::Refused(Refusal::NoConnection) => Err(not_made(key, kind)),
+        Reply::Refused(Refusal::NoDefinition) => Err(ApiError::no_definition_for_secrets()),
+        other => Err(refused(other, key)),
+    }
+}
+
+/// Why no connection could be made where there is none.
+fn not_made(key: &ConnectionKey, kind: Option<&str>) -> ApiError {
+    match (kind, InstanceKey::parse(key.as_str())) {
+        (None, _) => ApiError::no_connector_type(),
+        (Some(_), Err(msg)) => ApiError::unprocessable(&[Issue::value(vec!["key".into()], msg)]),
+        (Some(kind), Ok(_)) => ApiError::unknown_connector_type(kind),
+    }
+}
+
+/// What is said about an item that failed. What is ours goes to the log.
+fn message<P>(context: &Context<'_, P>, error: ApiError) -> String {
+    match error.told() {
+        Ok(text) => text,
+        Err(cause) => {
+            context.remarks.fault.replace(Some(cause));
+            "The connection could not be stored; try again.".to_owned()
+        }
+    }
+}
+
+/// The templates that a request has asked for so far, by type.
+struct Known(Vec<(String, Option<ConnectorTemplate>)>);
+
+impl Known {
+    /// The document for a connection of a type; none where there is no type, or no template of it.
+    async fn document<P: Ports>(
+        &mut self,
+        context: &Context<'_, P>,
+        kind: Option<&str>,
+        key: &ConnectionKey,
+    ) -> Result<Option<Value>, ApiError> {
+        let Some(kind) = kind else { return Ok(None) };
+        if self.0.iter().all(|(known, _)| known != kind) {
+            let template = find(context, kind).await?;
+            self.0.push((kind.to_owned(), template));
+        }
+        let Some((_, Some(template))) = self.0.iter().find(|(known, _)| known == kind) else { return Ok(None) };
+        // A key with brackets is no instance key; a connection that has it already may keep it.
+        Ok(InstanceKey::parse(key.as_str()).ok().map(|key| template.instance(&key)))
+    }
+}
+
+/// One item of `PATCH /connection`. No `Debug`: it holds secrets.
 struct Item {
     /// Which connection.
     key: ConnectionKey,
     /// What is said about it.
     input: ProfileInput,
-    /// Why it is not even tried.
-    unsupported: Option<&'static str>,
+    /// Its secrets, if there are any.
+    secrets: Option<Map<String, Value>>,
+    /// `saas_connector_type`: what it is made of where it is new.
+    kind: Option<String>,
 }
 
 /// Reads all items, or says what is wrong with them.
@@ -100,12 +162,19 @@ fn read_item(element: &Value) -> Result<Item, Vec<Issue>> {
             None
         }
     };
-    let with_secrets = members.get("secrets").is_some_and(|secrets| !secrets.is_null());
-    let unsupported = with_secrets.then_some("Secrets are set with PUT /api/v1/connection/{connection_key}/secret.");
+    let kind = text(members, "saas_connector_type", &mut issues);
+    let secrets = match members.get("secrets") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(secrets)) => Some(secrets).filter(|secrets| !secrets.is_empty()).cloned(),
+        Some(_) => {
+            issues.push(not_an_object(vec!["secrets".into()]));
+            None
+        }
+    };
     match (key, access, issues.is_empty()) {
         (Some(key), Some(access), true) => {
             let access = if access == "read" { Access::Read } else { Access::Write };
-            Ok(Item { key, input: ProfileInput { name, description, access, disabled }, unsupported })
+            Ok(Item { key, input: ProfileInput { name, description, access, disabled }, secrets, kind })
         }
         _ => Err(issues),
     }

@@ -26,6 +26,20 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, format!("No connector template found with type '{kind}'"))
     }
 
+    /// 422 for secrets of a connection that is new, and of no type.
+    #[must_use]
+    pub fn no_connector_type() -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "saas_connector_type is missing")
+    }
+
+    /// 422 for secrets where nothing says what they should be.
+    #[must_use]
+    pub fn no_definition_for_secrets() -> Self {
+        let text =
+            "A SaaS config to validate the secrets is unavailable for this connection config, please add one via";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{text} /connection/{{connection_key}}/saas_config"))
+    }
+
     /// 404 where a connection is to be made of a template.
     #[must_use]
     pub fn unknown_template(kind: &str) -> Self {

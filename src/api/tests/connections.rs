@@ -113,22 +113,6 @@ fn malformed_items_are_refused_with_places() {
     assert_eq!(save(&host, &json!(many[..50])).json()["succeeded"].as_array().unwrap().len(), 50);
 }
 
-/// Contract 5.2: an item that brings secrets fails alone, and what it brought is neither shown nor stored.
-#[test]
-fn an_item_with_secrets_fails_and_the_others_succeed() {
-    let host = Host::new();
-    let with_secrets = json!({"key": "b", "connection_type": "saas", "access": "read", "secrets": {"x": "canary-1"}});
-    let answer = save(&host, &json!([item("a"), with_secrets, item("c")]));
-    let body = answer.json();
-    let keys: Vec<&str> =
-        body["succeeded"].as_array().unwrap().iter().map(|view| view["key"].as_str().unwrap()).collect();
-    assert_eq!((answer.status, keys), (200, vec!["a", "c"]));
-    let failed = &body["failed"];
-    assert_eq!((failed.as_array().unwrap().len(), &failed[0]["data"]["key"]), (1, &json!("b")));
-    assert!(failed[0]["message"].as_str().unwrap().contains("/secret"));
-    assert!(!answer.text().contains("canary-1") && !host.memory.state().contains("canary-1"));
-}
-
 /// Contract 5.2: what storage refused is in `failed`; what it took before is saved. Mended, the same request does the rest.
 #[test]
 fn items_that_storage_refused_are_reported_one_by_one() {

@@ -68,9 +68,14 @@ impl<P: ObjectPorts> Actor<P> {
         document: Option<Value>,
         secrets: &Map<String, Value>,
     ) -> Result<Reply, Stop> {
-        let Some(former) = self.stored()? else {
-            return self.instantiate(input, document.ok_or(Refusal::NoConnection)?, secrets).await;
-        };
+        if self.stored()?.is_none() {
+            match self.instantiate(input.clone(), document.ok_or(Refusal::NoConnection)?, secrets).await {
+                // Somebody else was faster: then this is a change.
+                Err(Stop::Refused(Refusal::KeyInUse)) => {}
+                made => return made,
+            }
+        }
+        let former = self.existing()?;
         let sealed = self.next_secrets(&former, secrets, Extent::Part)?;
         let profile = Profile::saved(&self.key, input, Some(&former.profile), self.ports.now());
         let record = Record { profile, ..(*former).clone() };
