@@ -12,6 +12,12 @@ use crate::{
     ports::PortError,
 };
 
+/// Of a state that is unknown, used or expired; as Fides words it.
+const UNKNOWN_STATE: &str = "No authentication request found for the given state.";
+
+/// Of a connect link that is malformed, unknown, used or expired.
+const UNKNOWN_LINK: &str = "This link is not valid any more. Ask for a new one.";
+
 impl ApiError {
     /// 400 for a malformed callback.
     #[must_use]
@@ -22,13 +28,13 @@ impl ApiError {
     /// 404 for a state that is unknown, used or expired.
     #[must_use]
     pub fn unknown_state() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "No authentication request found for the given state.")
+        Self::new(StatusCode::NOT_FOUND, UNKNOWN_STATE)
     }
 
     /// 404 for a connect link that is malformed, unknown, used or expired.
     #[must_use]
     pub fn unknown_link() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "This link is not valid any more. Ask for a new one.")
+        Self::new(StatusCode::NOT_FOUND, UNKNOWN_LINK)
     }
 
     /// 403 for a form that was sent by a page of another site.
@@ -60,73 +66,74 @@ impl ApiError {
     #[must_use]
     pub fn refusal(refusal: Refusal, key: &ConnectionKey) -> Self {
         use StatusCode as Status;
-        let (status, detail) = match refusal {
+        let status = match &refusal {
             Refusal::Invalid(issues) => {
-                let issues: Vec<_> = issues.into_iter().map(|issue| issue.within(&["body".into()])).collect();
+                let issues: Vec<_> = issues.iter().map(|issue| issue.clone().within(&["body".into()])).collect();
                 return Self::unprocessable(&issues);
             }
-            Refusal::NoConnection => {
-                (Status::NOT_FOUND, format!("No connection configuration found with key '{key}'."))
-            }
-            Refusal::KeyInUse => (Status::BAD_REQUEST, key_in_use(key)),
-            Refusal::InstanceKeyInUse(own) => (Status::BAD_REQUEST, instance_key_in_use(&own)),
-            Refusal::NoDefinition => {
-                (Status::UNPROCESSABLE_ENTITY, "The connection config does not contain a SaaS config.".to_owned())
-            }
-            Refusal::SecretsInTheWay => (
-                Status::BAD_REQUEST,
-                "Must clear the secrets from this connection config before deleting the SaaS config.".to_owned(),
-            ),
-            Refusal::NoAuthentication => (
-                Status::UNPROCESSABLE_ENTITY,
-                "The connection config does not contain an authentication configuration.".to_owned(),
-            ),
-            Refusal::NotAuthorizationCode => (
-                Status::UNPROCESSABLE_ENTITY,
-                "The connection config does not use OAuth2 Authorization Code authentication.".to_owned(),
-            ),
-            Refusal::NotOauth => {
-                (Status::UNPROCESSABLE_ENTITY, "The connection config does not use OAuth2 authentication.".to_owned())
-            }
-            Refusal::MissingSecrets(names) => {
-                (Status::BAD_REQUEST, format!("Missing required secret(s) '{}' for {key}", names.join(", ")))
-            }
-            Refusal::UnknownState => return Self::unknown_state(),
-            Refusal::UnknownLink => return Self::unknown_link(),
-            Refusal::BindingRequired => {
-                let route = format!("POST /api/v1/connection/{key}/connect_link");
-                (Status::FORBIDDEN, format!("Authorizations must begin with a connect link here: see {route}"))
-            }
-            Refusal::OtherBrowser => (
-                Status::FORBIDDEN,
-                format!("The authorization of {key} was begun in another browser. Begin it again in this one."),
-            ),
-            Refusal::OtherIssuer => {
-                (Status::BAD_REQUEST, format!("The answer does not come from the provider of {key}."))
-            }
-            Refusal::AuthorizationRefused(code) => {
-                (Status::BAD_REQUEST, format!("The provider did not authorize {key} ({code})."))
-            }
-            Refusal::CodeRefused(code) => {
-                let code = code.unwrap_or_else(|| "no error code".to_owned());
-                (Status::BAD_REQUEST, format!("Unable to retrieve token for {key} ({code})."))
-            }
-            Refusal::NotSendable(problem) => {
-                (Status::UNPROCESSABLE_ENTITY, format!("No request can be made for {key}: {problem}"))
-            }
-            Refusal::NeedsAuthorization => {
-                let route = format!("/api/v1/connection/{key}/authorize");
-                (Status::CONFLICT, format!("The connection {key} needs authorization: see GET {route}"))
-            }
-            Refusal::Provider(fault) => Self::provider_fault(&fault, key),
+            Refusal::NoConnection | Refusal::UnknownState | Refusal::UnknownLink => Status::NOT_FOUND,
+            Refusal::KeyInUse
+            | Refusal::InstanceKeyInUse(_)
+            | Refusal::SecretsInTheWay
+            | Refusal::MissingSecrets(_)
+            | Refusal::OtherIssuer
+            | Refusal::AuthorizationRefused(_)
+            | Refusal::CodeRefused(_) => Status::BAD_REQUEST,
+            Refusal::NoDefinition
+            | Refusal::NoAuthentication
+            | Refusal::NotAuthorizationCode
+            | Refusal::NotOauth
+            | Refusal::NotSendable(_) => Status::UNPROCESSABLE_ENTITY,
+            Refusal::BindingRequired | Refusal::OtherBrowser => Status::FORBIDDEN,
+            Refusal::NeedsAuthorization => Status::CONFLICT,
+            Refusal::Provider(Fault::TimedOut) => Status::GATEWAY_TIMEOUT,
+            Refusal::Provider(_) => Status::BAD_GATEWAY,
         };
-        Self::new(status, detail)
+        Self::new(status, Self::refusal_text(refusal, key))
     }
 
-    /// What a connection refused to do, in words alone: for an answer that is no error.
+    /// What a connection refused to do, in words alone.
     #[must_use]
     pub fn refusal_text(refusal: Refusal, key: &ConnectionKey) -> String {
-        Self::refusal(refusal, key).detail.as_str().unwrap_or_default().to_owned()
+        match refusal {
+            Refusal::Invalid(_) => "The document is not valid.".to_owned(),
+            Refusal::NoConnection => format!("No connection configuration found with key '{key}'."),
+            Refusal::KeyInUse => key_in_use(key),
+            Refusal::InstanceKeyInUse(own) => instance_key_in_use(&own),
+            Refusal::NoDefinition => "The connection config does not contain a SaaS config.".to_owned(),
+            Refusal::SecretsInTheWay => {
+                "Must clear the secrets from this connection config before deleting the SaaS config.".to_owned()
+            }
+            Refusal::NoAuthentication => {
+                "The connection config does not contain an authentication configuration.".to_owned()
+            }
+            Refusal::NotAuthorizationCode => {
+                "The connection config does not use OAuth2 Authorization Code authentication.".to_owned()
+            }
+            Refusal::NotOauth => "The connection config does not use OAuth2 authentication.".to_owned(),
+            Refusal::MissingSecrets(names) => format!("Missing required secret(s) '{}' for {key}", names.join(", ")),
+            Refusal::UnknownState => UNKNOWN_STATE.to_owned(),
+            Refusal::UnknownLink => UNKNOWN_LINK.to_owned(),
+            Refusal::BindingRequired => {
+                let route = format!("POST /api/v1/connection/{key}/connect_link");
+                format!("Authorizations must begin with a connect link here: see {route}")
+            }
+            Refusal::OtherBrowser => {
+                format!("The authorization of {key} was begun in another browser. Begin it again in this one.")
+            }
+            Refusal::OtherIssuer => format!("The answer does not come from the provider of {key}."),
+            Refusal::AuthorizationRefused(code) => format!("The provider did not authorize {key} ({code})."),
+            Refusal::CodeRefused(code) => {
+                let code = code.unwrap_or_else(|| "no error code".to_owned());
+                format!("Unable to retrieve token for {key} ({code}).")
+            }
+            Refusal::NotSendable(problem) => format!("No request can be made for {key}: {problem}"),
+            Refusal::NeedsAuthorization => {
+                let route = format!("/api/v1/connection/{key}/authorize");
+                format!("The connection {key} needs authorization: see GET {route}")
+            }
+            Refusal::Provider(fault) => fault_text(&fault, key),
+        }
     }
 
     /// What a connection refused to do when a browser came back, in Fides's words where they differ. The provider's own
@@ -142,27 +149,6 @@ impl ApiError {
             _ => return error,
         };
         Self { detail: detail.into(), ..error }
-    }
-
-    /// Status and text for a provider that cannot be used now.
-    fn provider_fault(fault: &Fault, key: &ConnectionKey) -> (StatusCode, String) {
-        match fault {
-            Fault::Refused { error } => {
-                let error = error.as_deref().unwrap_or("no error code");
-                (StatusCode::BAD_GATEWAY, format!("The provider of {key} refused to give a token ({error})."))
-            }
-            Fault::Busy => (StatusCode::BAD_GATEWAY, format!("The provider of {key} takes no more requests for now.")),
-            Fault::Failed => (StatusCode::BAD_GATEWAY, format!("The provider of {key} failed.")),
-            Fault::Unreachable => (StatusCode::BAD_GATEWAY, format!("The provider of {key} cannot be reached.")),
-            Fault::TimedOut => (StatusCode::GATEWAY_TIMEOUT, format!("The provider of {key} did not answer in time.")),
-            Fault::Unreadable => {
-                (StatusCode::BAD_GATEWAY, format!("The provider of {key} did not give a token answer."))
-            }
-            Fault::NotSendable => {
-                let text = "Definition and secrets make no token request that may be sent";
-                (StatusCode::BAD_GATEWAY, format!("{text}: {key}"))
-            }
-        }
     }
 }
 
@@ -184,5 +170,21 @@ impl From<StateProblem> for ApiError {
             StateProblem::Malformed => Self::callback("state is malformed"),
             StateProblem::Unknown => Self::unknown_state(),
         }
+    }
+}
+
+/// The text for a provider that cannot be used now. The provider's own text is never repeated (checklist L5).
+fn fault_text(fault: &Fault, key: &ConnectionKey) -> String {
+    match fault {
+        Fault::Refused { error } => {
+            let error = error.as_deref().unwrap_or("no error code");
+            format!("The provider of {key} refused to give a token ({error}).")
+        }
+        Fault::Busy => format!("The provider of {key} takes no more requests for now."),
+        Fault::Failed => format!("The provider of {key} failed."),
+        Fault::Unreachable => format!("The provider of {key} cannot be reached."),
+        Fault::TimedOut => format!("The provider of {key} did not answer in time."),
+        Fault::Unreadable => format!("The provider of {key} did not give a token answer."),
+        Fault::NotSendable => format!("Definition and secrets make no token request that may be sent: {key}"),
     }
 }
