@@ -205,6 +205,43 @@ fn a_content_type_without_a_body_is_sent() {
     replay(&definition, &expected, true);
 }
 
+/// S11, S12: with `ALLOWED_HOSTS` and a definition's `allowed_hosts` a host must be on both lists, when secrets are saved and,
+/// where one of them came later, before each request; nothing else is ever asked.
+#[test]
+fn only_hosts_on_both_lists_are_asked() {
+    let provider = Mock::start(|_| MockAnswer::json(200, &json!({ "access_token": "AT", "expires_in": 3600 })));
+    let clock = Clock::new();
+    let setup = || {
+        let setup = Setup::new().unset("ALLOW_LOOPBACK_PROVIDERS").set("PUBLIC_URL", PUBLIC_URL);
+        setup.outbound(&provider).clock(&clock)
+    };
+    let mut postern = Postern::start(setup().set("ALLOWED_HOSTS", "*.basic-service.example, login.example.com"));
+    let root = root(&postern);
+    let listed = OWN[5].replace(
+        "  client_config:\n    protocol: https\n    host: <domain>\n    auth",
+        "  allowed_hosts: ['*.eu.basic-service.example', login.example.org]\n  client_config:\n    protocol: https\n    host: <domain>\n    auth",
+    );
+    let secrets = |domain: &str| json!({ "client_id": "CID", "client_secret": "CSEC", "domain": domain });
+    connect(&postern, &root, "shop", &listed, &secrets("api.eu.basic-service.example"));
+    for domain in ["api.us.basic-service.example", "login.example.com", "login.example.org", "eu.basic-service.example"]
+    {
+        drop(
+            postern
+                .put("/api/v1/connection/shop/secret")
+                .bearer(&root)
+                .json(&secrets(domain))
+                .send()
+                .expect_status(422),
+        );
+    }
+    assert_eq!(read(&postern, &root, "shop").expect_status(200).json()["access_token"], "AT");
+    clock.advance(7_200);
+    postern.restart_with(setup().set("ALLOWED_HOSTS", "*.us.basic-service.example"));
+    assert_eq!(read(&postern, &root, "shop").status, 502);
+    let hosts: Vec<_> = provider.requests().into_iter().map(|request| request.host).collect();
+    assert_eq!(hosts, ["api.eu.basic-service.example"]);
+}
+
 /// Contract 8.1: definitions written for Fides, unchanged.
 #[test]
 fn definitions_given_by_a_folder_send_what_is_written_down() {
