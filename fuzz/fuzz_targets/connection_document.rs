@@ -92,6 +92,23 @@ fn check_yaml(text: &str) -> Option<Value> {
     }
 }
 
+/// JSON is YAML 1.2: what ours reads of it is the same document.
+fn check_json_as_yaml(document: &Value) {
+    if let Ok(read) = yaml::parse(&document.to_string()) {
+        assert_eq!(read, numbers_as_text(document));
+    }
+}
+
+/// A document in which numbers that ours does not type are text.
+fn numbers_as_text(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => yaml::parse(&number.to_string()).expect("a scalar"),
+        Value::Array(elements) => elements.iter().map(numbers_as_text).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), numbers_as_text(value))).collect(),
+        other => other.clone(),
+    }
+}
+
 /// Secrets with which a connection of this kind can be saved, as far as the definition tells; only what is required.
 fn secrets_of(definition: &Definition) -> Map<String, Value> {
     let required = definition.parameters().iter().filter(|parameter| parameter.is_required());
@@ -140,6 +157,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let from_yaml = check_yaml(text);
     if let Ok(document) = serde_json::from_str::<Value>(text) {
+        check_json_as_yaml(&document);
         check_document(&document);
     }
     from_yaml.iter().for_each(check_document);
