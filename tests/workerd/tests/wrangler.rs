@@ -31,7 +31,7 @@ struct Wrangler {
     /// Its origin.
     origin: String,
     /// Configuration, settings and state.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Wrangler {
@@ -72,7 +72,7 @@ impl Wrangler {
             .stderr(Stdio::piped());
         let mut process = spawn(command);
         let lines = lines_of(&mut process);
-        let mut wrangler = Self { process, origin: String::new(), _folder: folder };
+        let mut wrangler = Self { process, origin: String::new(), folder };
         wrangler.origin = await_origin(&lines);
         wrangler
     }
@@ -80,6 +80,21 @@ impl Wrangler {
     /// A request to a path of it.
     fn request(&self, method: &str, path: &str) -> Request {
         Request::new(method, &format!("{}{path}", self.origin))
+    }
+
+    /// Whether a file of the state of some kind (`kv`, `do`, …) holds a text.
+    fn holds(&self, kind: &str, text: &str) -> bool {
+        let mut folders = vec![self.folder.path().join("state/v3").join(kind)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                } else if String::from_utf8_lossy(&fs::read(entry.path()).unwrap_or_default()).contains(text) {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Signals the process alone, or its whole group.
@@ -191,7 +206,7 @@ fn await_origin(lines: &Receiver<String>) -> String {
     panic!("wrangler did not get ready:\n{}", printed.join("\n"));
 }
 
-/// D22: settings, tokens, both kinds of objects and the cron path, in the server that `npm start` runs.
+/// D22, D27: settings, tokens, all kinds of objects, KV and the cron path, in the server that `npm start` runs.
 #[test]
 fn the_worker_runs_in_wrangler_dev_as_configured() {
     let mut wrangler = Wrangler::start();
@@ -215,6 +230,15 @@ fn the_worker_runs_in_wrangler_dev_as_configured() {
     drop(wrangler.request("PATCH", "/api/v1/connection").bearer(&own).json(&item).send().expect_status(200));
     let list = wrangler.request("GET", "/api/v1/connection").bearer(&root).send().expect_status(200).json();
     assert_eq!(list["items"][0]["key"], "shop", "{list}");
+    // The second read comes from KV; were it broken, the log would say so.
+    let yaml = include_str!("../../../fixtures/connector/query_code_flow.yml");
+    let register = wrangler.request("POST", "/api/v1/connector-templates/register").bearer(&root);
+    drop(register.body("application/yaml", yaml).send().expect_status(200));
+    let config = "/api/v1/connector-templates/query_provider/config";
+    for _ in 0..2 {
+        assert_eq!(wrangler.request("GET", config).bearer(&root).send().expect_status(200).text(), yaml);
+    }
+    assert!(wrangler.holds("kv", "instance_fides_key"), "no copy in KV");
     drop(wrangler.request("GET", "/cdn-cgi/handler/scheduled?cron=*+*+*+*+*").send().expect_status(200));
     assert!(wrangler.stop(), "wrangler or one of its children did not end");
 }
