@@ -65,7 +65,7 @@ fn code_flow(server: Server) {
     assert_eq!((stage.api(&first), stage.api("nobody-s")), (200, 401));
     assert_eq!((stage.live(), stage.test_status()), (first.clone(), json!("succeeded")));
     let second = stage.renew(&first);
-    let third = stage.renew(&second);
+    let third = stage.renew_by_cron(&second);
 
     // One code, with a verifier; then each time the refresh token of the last answer, each one once.
     let exchanges = stage.internet.token_requests();
@@ -99,7 +99,7 @@ fn client_credentials(server: Server) {
     assert_eq!((stage.api(&first), stage.api("nobody-s")), (200, 401));
     assert_eq!((stage.live(), stage.test_status()), (first.clone(), json!("succeeded")));
     let second = stage.renew(&first);
-    let third = stage.renew(&second);
+    let third = stage.renew_by_cron(&second);
     let answered: Vec<_> =
         stage.internet.token_requests().iter().filter_map(|each| each.answered("access_token")).collect();
     assert_eq!(answered, [first.clone(), second.clone(), third.clone()]);

@@ -1,5 +1,7 @@
 //! One provider, one Postern, one clock: what the tests of both providers say and do.
 
+use std::thread;
+
 use serde_json::{Value, json};
 use url::Url;
 use workerd_tests::{Answer, Clock, Postern, Provider, ProviderOptions, Setup};
@@ -16,6 +18,9 @@ pub(crate) const CLIENT_SECRET: &str = r#"100% odd: a+b&c=d "e" <f> \g/ #h?i%20j
 
 /// Life of the providers' access tokens, in seconds.
 pub(crate) const ACCESS_TTL: u32 = 60;
+
+/// How many read an expired token at once.
+const READERS: usize = 8;
 
 /// The key of the connection.
 pub(crate) const KEY: &str = "shop";
@@ -207,14 +212,35 @@ impl Stage {
         self.provider.request("POST", path).form(&[form, &credentials].concat()).send()
     }
 
-    /// Lets the live token expire and has it renewed, by a read: the old one is dead at the provider, the new one good.
+    /// Lets the live token expire and has it renewed, by many reads at once: all get the same, good token, and the old one
+    /// is dead at the provider. A refresh token that came twice would end the grant there.
     pub(crate) fn renew(&self, old: &str) -> String {
         self.let_expire();
-        assert_eq!(self.api(old), 401);
+        let answers = thread::scope(|scope| {
+            let readers = [(); READERS].map(|()| scope.spawn(|| self.live()));
+            readers.map(|reader| reader.join().unwrap_or_else(|_| panic!("a read failed")))
+        });
+        let [new, ..] = &answers;
+        assert!(answers.iter().all(|each| each == new), "{answers:?}");
+        self.assert_replaced(old, new);
+        new.clone()
+    }
+
+    /// The same by the cron: the read that comes after it finds a good token.
+    pub(crate) fn renew_by_cron(&self, old: &str) -> String {
+        self.let_expire();
+        assert_eq!(self.postern.fire_cron().status, 200);
+        let before = self.internet.exchanges().len();
         let new = self.live();
-        assert_ne!(new, old);
-        assert_eq!(self.api(&new), 200);
+        assert_eq!(self.internet.exchanges().len(), before);
+        self.assert_replaced(old, &new);
         new
+    }
+
+    /// Fails unless the provider takes the new token and not the old one.
+    fn assert_replaced(&self, old: &str, new: &str) {
+        assert_ne!(old, new);
+        assert_eq!((self.api(old), self.api(new)), (401, 200));
     }
 
     /// All that must not stand in the clear where Postern keeps its state: what passed between it and the provider.
