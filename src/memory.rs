@@ -1,5 +1,6 @@
 //! Tests only: the same ports in memory, with faults on demand.
 
+mod object;
 mod registry;
 pub(crate) mod signatures;
 mod templates;
@@ -8,11 +9,9 @@ use std::{
     cell::{Cell, RefCell, RefMut},
     collections::BTreeMap,
     rc::Rc,
-    task::Poll,
 };
 
 use futures_executor::LocalSpawner;
-use futures_util::{future::LocalBoxFuture, task::LocalSpawn};
 
 use crate::{
     authorization_server::registry::{Registry, RegistryReply, RegistryRequest},
@@ -21,12 +20,13 @@ use crate::{
         actor::Actor,
         command::{Command, Reply},
         directory::Row,
+        history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
     },
     ports::{
-        Background, Clients, Clock, ConnectionActors, Directory, Listing, Multipart, PortError, ProviderFailure,
-        ProviderHttp, ProviderRequest, ProviderResponse, RecordStore,
+        Clients, Clock, ConnectionActors, Listing, Multipart, PortError, ProviderFailure, ProviderRequest,
+        ProviderResponse,
     },
     protocol::{
         page::{Page, PageQuery},
@@ -34,6 +34,7 @@ use crate::{
     },
 };
 
+use object::MemoryObject;
 pub(crate) use registry::MemoryRegistry;
 pub(crate) use templates::MemoryTemplates;
 
@@ -42,6 +43,9 @@ type Provider = Box<dyn Fn(&ProviderRequest) -> Result<ProviderResponse, Provide
 
 /// What one connection stores.
 type Parts = Rc<RefCell<BTreeMap<&'static str, String>>>;
+
+/// The snapshots of one connection, oldest first.
+type Snapshots = Rc<RefCell<Vec<(Label, String)>>>;
 
 /// What is broken of connections and directory. Shared, so that a provider can break something while it is asked.
 #[derive(Default)]
@@ -99,6 +103,8 @@ struct Shared {
     puts: Cell<u32>,
     /// Stored parts of all connections: they outlive the objects.
     records: RefCell<BTreeMap<ConnectionKey, Parts>>,
+    /// Their snapshots.
+    histories: RefCell<BTreeMap<ConnectionKey, Snapshots>>,
     /// What is broken.
     faults: Rc<Faults>,
     /// Requests that the provider has not answered yet, and the most that there were at a time.
@@ -119,6 +125,7 @@ impl Memory {
             rows: RefCell::default(),
             puts: Cell::default(),
             records: RefCell::default(),
+            histories: RefCell::default(),
             faults: Rc::default(),
             under_way: Cell::default(),
             is_slow: Cell::new(|_| false),
@@ -200,9 +207,10 @@ impl Memory {
     pub(crate) fn state(&self) -> String {
         let rows: Vec<Row> = self.shared.rows.borrow().values().cloned().collect();
         let rows = serde_json::to_string(&rows).unwrap();
-        let records = self.shared.records.borrow();
+        let (records, histories) = (self.shared.records.borrow(), self.shared.histories.borrow());
         let records: Vec<_> = records.iter().filter(|(_, parts)| !parts.borrow().is_empty()).collect();
-        format!("{}\n{records:?}\n{rows}", self.clients.clients())
+        let histories: Vec<_> = histories.iter().filter(|(_, history)| !history.borrow().is_empty()).collect();
+        format!("{}\n{records:?}\n{histories:?}\n{rows}", self.clients.clients())
     }
 
     /// The actor of a key.
@@ -210,7 +218,8 @@ impl Memory {
         let mut actors = self.actors.borrow_mut();
         let actor = actors.entry(key.clone()).or_insert_with(|| {
             let parts = Rc::clone(self.shared.records.borrow_mut().entry(key.clone()).or_default());
-            let object = MemoryObject { shared: Rc::clone(&self.shared), parts };
+            let snapshots = Rc::clone(self.shared.histories.borrow_mut().entry(key.clone()).or_default());
+            let object = MemoryObject { shared: Rc::clone(&self.shared), parts, snapshots };
             Actor::new(self.settings.borrow().clone(), key.clone(), object)
         });
         Rc::clone(actor)
@@ -290,104 +299,4 @@ impl Shared {
         let broken = PortError("directory is broken".to_owned());
         if self.faults.directory.get() { Err(broken) } else { Ok(self.rows.borrow_mut()) }
     }
-}
-
-/// The outside of one connection.
-struct MemoryObject {
-    /// The deployment.
-    shared: Rc<Shared>,
-    /// Its own storage.
-    parts: Parts,
-}
-
-impl MemoryObject {
-    /// Its storage, unless that is broken.
-    fn parts(&self) -> Result<RefMut<'_, BTreeMap<&'static str, String>>, PortError> {
-        let broken = PortError("record storage is broken".to_owned());
-        if self.shared.faults.writes_left.get() == Some(0) { Err(broken) } else { Ok(self.parts.borrow_mut()) }
-    }
-}
-
-impl RecordStore for MemoryObject {
-    fn read(&self) -> Result<Vec<(String, String)>, PortError> {
-        Ok(self.parts()?.iter().map(|(part, body)| ((*part).to_owned(), body.clone())).collect())
-    }
-
-    fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError> {
-        self.parts()?.extend(parts.iter().cloned());
-        let faults = &self.shared.faults;
-        faults.writes_left.set(faults.writes_left.get().map(|left| left - 1));
-        Ok(())
-    }
-
-    fn clear(&self) -> Result<(), PortError> {
-        self.parts()?.clear();
-        Ok(())
-    }
-}
-
-impl Clock for MemoryObject {
-    fn now(&self) -> UnixSeconds {
-        self.shared.now.get()
-    }
-}
-
-impl Background for MemoryObject {
-    fn spawn(&self, future: LocalBoxFuture<'static, ()>) {
-        self.shared.spawner.spawn_local_obj(future.into()).unwrap();
-    }
-}
-
-impl Directory for MemoryObject {
-    /// Slower than [`Directory::remove`], and every other one, from the first on, slower still: so that a deletion or
-    /// another row can overtake it.
-    async fn put(&self, row: Row) -> Result<(), PortError> {
-        let puts = self.shared.puts.replace(self.shared.puts.get() + 1);
-        turns(if puts.is_multiple_of(2) { 4 } else { 2 }).await;
-        self.shared.rows()?.insert(row.key.clone(), row);
-        Ok(())
-    }
-
-    async fn claim(&self, row: Row) -> Result<bool, PortError> {
-        turns(3).await;
-        let mut rows = self.shared.rows()?;
-        let others = || rows.values().filter(|other| other.key != row.key);
-        if row.instance_key().is_some_and(|own| others().any(|other| other.instance_key() == Some(own))) {
-            return Ok(false);
-        }
-        rows.insert(row.key.clone(), row);
-        Ok(true)
-    }
-
-    async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError> {
-        turns(1).await;
-        Ok(self.shared.rows()?.remove(key).is_some())
-    }
-}
-
-impl ProviderHttp for MemoryObject {
-    async fn send(&self, request: ProviderRequest) -> Result<ProviderResponse, ProviderFailure> {
-        self.shared.sent.borrow_mut().push(request.clone());
-        let (now, most) = self.shared.under_way.get();
-        self.shared.under_way.set((now + 1, most.max(now + 1)));
-        // More turns than a pool needs to begin everything that may be under way at a time.
-        let is_slow = self.shared.is_slow.get();
-        turns(if is_slow(&request) { 80 } else { 8 }).await;
-        let (now, most) = self.shared.under_way.get();
-        self.shared.under_way.set((now - 1, most));
-        (self.shared.provider.borrow())(&request)
-    }
-}
-
-/// Lets others run so many times, as everything that leaves the object does.
-async fn turns(mut left: u32) {
-    std::future::poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(());
-        }
-        left -= 1;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

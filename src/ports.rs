@@ -19,6 +19,7 @@ use crate::{
         command::{Command, Reply},
         connector_template::ConnectorTemplate,
         directory::Row,
+        history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
     },
@@ -114,8 +115,24 @@ pub trait RecordStore {
     fn read(&self) -> Result<Vec<(String, String)>, PortError>;
     /// Stores parts, all or none.
     fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError>;
-    /// Forgets everything.
+    /// Forgets everything, snapshots included.
     fn clear(&self) -> Result<(), PortError>;
+}
+
+/// Former definitions of one connection, in the same storage.
+pub trait HistoryStore {
+    /// Stores parts, and a snapshot of a document with its label: all or nothing. Only the newest
+    /// [`SNAPSHOT_LIMIT`](crate::connection::history::SNAPSHOT_LIMIT) snapshots stay.
+    fn write_with_snapshot(
+        &self,
+        parts: &[(&'static str, String)],
+        label: &Label,
+        document: &str,
+    ) -> Result<(), PortError>;
+    /// What there is, newest first.
+    fn snapshots(&self) -> Result<Vec<Label>, PortError>;
+    /// The newest snapshot of a version.
+    fn snapshot(&self, version: &str) -> Result<Option<(Label, String)>, PortError>;
 }
 
 /// The directory of connections, seen from a connection.

@@ -257,6 +257,8 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::ReadDefinition(key) => connection::definition::read(context, &key).await,
         Route::PutDefinition(key) => connection::definition::put(context, &key).await,
         Route::DeleteDefinition(key) => connection::definition::delete(context, &key).await,
+        Route::ReadHistory(key) => connection::definition::history(context, &key).await,
+        Route::ReadSnapshot(key, version) => connection::definition::snapshot(context, &key, version).await,
         Route::ValidateDefinition(_) => connection::definition::validate(context).await,
         Route::PutSecrets(key) => connection::save_secrets(context, &key, Command::PutSecrets).await,
         Route::PatchSecrets(key) => connection::save_secrets(context, &key, Command::PatchSecrets).await,

@@ -62,6 +62,10 @@ pub enum Route {
     DeleteDefinition(String),
     /// Checks a definition and stores nothing.
     ValidateDefinition(String),
+    /// Lists the definitions that a connection had.
+    ReadHistory(String),
+    /// Shows one of them, by version.
+    ReadSnapshot(String, String),
     /// Replaces a connection's secrets.
     PutSecrets(String),
     /// Replaces some of a connection's secrets.
@@ -154,6 +158,8 @@ impl Route {
                 "/api/v1/connection/{connection_key}/saas_config"
             }
             Self::ValidateDefinition(_) => "/api/v1/connection/{connection_key}/validate_saas_config",
+            Self::ReadHistory(_) => "/api/v1/connection/{connection_key}/saas-history",
+            Self::ReadSnapshot(..) => "/api/v1/connection/{connection_key}/saas-history/{version}",
             Self::PutSecrets(_) | Self::PatchSecrets(_) => "/api/v1/connection/{connection_key}/secret",
             Self::Authorize(_) => "/api/v1/connection/{connection_key}/authorize",
             Self::MakeLink(_) => "/api/v1/connection/{connection_key}/connect_link",
@@ -194,7 +200,9 @@ impl Route {
                 Some("connection:create_or_update")
             }
             Self::DeleteConnection(_) => Some("connection:delete"),
-            Self::ReadDefinition(_) | Self::ValidateDefinition(_) => Some("saas_config:read"),
+            Self::ReadDefinition(_) | Self::ValidateDefinition(_) | Self::ReadHistory(_) | Self::ReadSnapshot(..) => {
+                Some("saas_config:read")
+            }
             Self::DeleteDefinition(_) => Some("saas_config:delete"),
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
             Self::Authorize(_) | Self::MakeLink(_) | Self::Complete(_) => Some("connection:authorize"),
@@ -338,6 +346,8 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
                 (Method::DELETE, Route::DeleteDefinition(key(own))),
             ]
         }
+        [own, "saas-history"] => vec![(Method::GET, Route::ReadHistory(key(own)))],
+        [own, "saas-history", version] => vec![(Method::GET, Route::ReadSnapshot(key(own), key(version)))],
         [own, "validate_saas_config"] => vec![(Method::PUT, Route::ValidateDefinition(key(own)))],
         [own, "secret"] => {
             vec![(Method::PUT, Route::PutSecrets(key(own))), (Method::PATCH, Route::PatchSecrets(key(own)))]

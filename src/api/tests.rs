@@ -21,6 +21,7 @@ mod connection_test;
 mod connection_types;
 mod connections;
 mod connector_templates;
+mod definition_history;
 mod definition_rules;
 mod definitions;
 mod forged;

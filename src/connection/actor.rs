@@ -36,14 +36,14 @@ use super::{
 };
 use crate::{
     config::Settings,
-    ports::{Background, Clock, Directory, PortError, ProviderHttp, RecordStore, random},
+    ports::{Background, Clock, Directory, HistoryStore, PortError, ProviderHttp, RecordStore, random},
     protocol::{secret::SecretText, time::UnixSeconds},
 };
 
 /// Everything that one connection needs from outside.
-pub trait ObjectPorts: Background + Clock + Directory + ProviderHttp + RecordStore + 'static {}
+pub trait ObjectPorts: Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static {}
 
-impl<P: Background + Clock + Directory + ProviderHttp + RecordStore + 'static> ObjectPorts for P {}
+impl<P: Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static> ObjectPorts for P {}
 
 /// Why a command stops.
 #[derive(Debug, Clone)]
@@ -140,6 +140,8 @@ impl<P: ObjectPorts> Actor<P> {
             Command::PutDefinition(document) => self.put_definition(document).await,
             Command::ReadDefinition => self.read_definition(),
             Command::DeleteDefinition => self.delete_definition().await,
+            Command::ReadHistory => self.read_history(),
+            Command::ReadSnapshot(version) => self.read_snapshot(&version),
             Command::PutSecrets(secrets) => self.save_secrets(&secrets, Extent::Whole).await,
             Command::PatchSecrets(secrets) => self.save_secrets(&secrets, Extent::Part).await,
             Command::BeginAuthorization(return_to) => self.begin_unbound(return_to).await,
@@ -256,12 +258,22 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(self.stored()?.ok_or(Refusal::NoConnection)?)
     }
 
-    /// Stores parts of a new record. Afterwards memory says what storage says, also when storing failed.
+    /// Stores parts of a new record.
     fn store(&self, record: Record, parts: &[Part]) -> Result<Rc<Record>, PortError> {
+        self.store_by(record, parts, |stored| self.ports.write(stored))
+    }
+
+    /// Stores parts of a new record in some way. Afterwards memory says what storage says, also when storing failed.
+    fn store_by(
+        &self,
+        record: Record,
+        parts: &[Part],
+        write: impl FnOnce(&[(&'static str, String)]) -> Result<(), PortError>,
+    ) -> Result<Rc<Record>, PortError> {
         self.record.take();
         self.live.take();
         let stored: Result<Vec<_>, _> = parts.iter().map(|part| record.stored(*part)).collect();
-        self.ports.write(&stored?)?;
+        write(&stored?)?;
         let record = Rc::new(record);
         self.record.replace(Some(Rc::clone(&record)));
         Ok(record)

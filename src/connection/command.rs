@@ -34,6 +34,10 @@ pub enum Command {
     ReadDefinition,
     /// Forget its definition.
     DeleteDefinition,
+    /// List the definitions that it had.
+    ReadHistory,
+    /// Show the one of this version that it had last.
+    ReadSnapshot(String),
     /// Replace its secrets; the tokens got with the old ones go.
     PutSecrets(Map<String, Value>),
     /// Replace some of its secrets; the tokens got with the old ones go.
@@ -97,7 +101,7 @@ pub enum AuthorizationOutcome {
 pub enum Reply {
     /// The connection as the API shows it.
     Connection(Value),
-    /// The definition's document.
+    /// The definition's document, or what its history tells.
     Definition(Value),
     /// The URL that a person must open.
     AuthorizationUrl(String),

@@ -12,18 +12,19 @@ use worker::{
 use super::{
     fetch, hop, ports,
     settings::deployment,
-    sql::{Row, rows},
+    sql::{Row, integer, rows, transaction},
 };
 use crate::{
     connection::{
         actor::Actor,
         command::{Addressed, Reply},
         directory,
+        history::{Label, SNAPSHOT_LIMIT},
         key::ConnectionKey,
     },
     ports::{
-        Background, Clock, Directory, PortError, ProviderFailure, ProviderHttp, ProviderRequest, ProviderResponse,
-        RecordStore,
+        Background, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp, ProviderRequest,
+        ProviderResponse, RecordStore,
     },
     protocol::time::UnixSeconds,
 };
@@ -89,12 +90,7 @@ impl RecordStore for ObjectPorts {
     fn read(&self) -> std::result::Result<Vec<(String, String)>, PortError> {
         let pair = |row: Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
         let stored = rows(&self.sql, "SELECT part, body FROM record", Vec::new());
-        match stored.and_then(|rows| rows.into_iter().map(pair).collect::<Result<_>>()) {
-            Ok(parts) => Ok(parts),
-            // The table is made by the first write: asking for a connection that is none must not store anything.
-            Err(error) if error.to_string().contains("no such table") => Ok(Vec::new()),
-            Err(error) => Err(broken(&error)),
-        }
+        empty_if_new(stored.and_then(|rows| rows.into_iter().map(pair).collect::<Result<_>>()))
     }
 
     fn write(&self, parts: &[(&'static str, String)]) -> std::result::Result<(), PortError> {
@@ -109,7 +105,65 @@ impl RecordStore for ObjectPorts {
     }
 
     fn clear(&self) -> std::result::Result<(), PortError> {
-        self.sql.exec("DROP TABLE IF EXISTS record", None).map(drop).map_err(|error| broken(&error))
+        let tables = "DROP TABLE IF EXISTS record; DROP TABLE IF EXISTS history";
+        self.sql.exec(tables, None).map(drop).map_err(|error| broken(&error))
+    }
+}
+
+impl HistoryStore for ObjectPorts {
+    fn write_with_snapshot(
+        &self,
+        parts: &[(&'static str, String)],
+        label: &Label,
+        document: &str,
+    ) -> std::result::Result<(), PortError> {
+        transaction(&self.state, &mut || {
+            self.write(parts)?;
+            self.add_snapshot(label, document).map_err(|error| broken(&error))
+        })
+    }
+
+    fn snapshots(&self) -> std::result::Result<Vec<Label>, PortError> {
+        let statement = "SELECT id, version, created_at FROM history ORDER BY number DESC";
+        let found = rows(&self.sql, statement, Vec::new());
+        empty_if_new(found.and_then(|rows| rows.iter().map(label).collect::<Result<_>>()))
+    }
+
+    fn snapshot(&self, version: &str) -> std::result::Result<Option<(Label, String)>, PortError> {
+        let statement =
+            "SELECT id, version, created_at, document FROM history WHERE version = ? ORDER BY number DESC LIMIT 1";
+        let found = rows(&self.sql, statement, vec![version.into()]);
+        let whole = |row: &Row| Ok((label(row)?, row.text(3)?.to_owned()));
+        Ok(empty_if_new(found.and_then(|rows| rows.iter().map(whole).collect::<Result<Vec<_>>>()))?.pop())
+    }
+}
+
+impl ObjectPorts {
+    /// Adds a snapshot, and forgets what is too old.
+    fn add_snapshot(&self, label: &Label, document: &str) -> Result<()> {
+        let table = "CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, id TEXT NOT NULL,
+            version TEXT NOT NULL, created_at INTEGER NOT NULL, document TEXT NOT NULL)";
+        self.sql.exec(table, None)?;
+        let statement = "INSERT INTO history (id, version, created_at, document) VALUES (?, ?, ?, ?)";
+        let (id, version) = (label.id.as_str().into(), label.version.as_str().into());
+        self.sql.exec(statement, vec![id, version, integer(label.created_at.0), document.into()])?;
+        let statement = "DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?";
+        self.sql.exec(statement, vec![integer(SNAPSHOT_LIMIT.into())]).map(drop)
+    }
+}
+
+/// The label in the first columns of a row.
+fn label(row: &Row) -> Result<Label> {
+    let created_at = UnixSeconds(row.count(2)?.into());
+    Ok(Label { id: row.text(0)?.to_owned(), version: row.text(1)?.to_owned(), created_at })
+}
+
+/// What was read; nothing where the table is still to be made: asking must not store anything.
+fn empty_if_new<Found: Default>(found: Result<Found>) -> std::result::Result<Found, PortError> {
+    match found {
+        Ok(found) => Ok(found),
+        Err(error) if error.to_string().contains("no such table") => Ok(Found::default()),
+        Err(error) => Err(broken(&error)),
     }
 }
 

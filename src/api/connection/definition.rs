@@ -38,6 +38,29 @@ pub(in crate::api) async fn delete<P: Ports>(context: &Context<'_, P>, key: &str
     answer(managed(context, key, |_| Ok(Command::DeleteDefinition)).await?)
 }
 
+/// `GET /connection/{connection_key}/saas-history`: the definitions that it had, newest first.
+///
+/// # Errors
+/// 404.
+pub(in crate::api) async fn history<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    answer(managed(context, key, |_| Ok(Command::ReadHistory)).await?)
+}
+
+/// `GET /connection/{connection_key}/saas-history/{version}`: the one of this version that it had last.
+///
+/// # Errors
+/// 404 when there is no connection, or no such version.
+pub(in crate::api) async fn snapshot<P: Ports>(
+    context: &Context<'_, P>,
+    key: &str,
+    version: String,
+) -> Result<Answer, ApiError> {
+    match managed(context, key, |_| Ok(Command::ReadSnapshot(version))).await? {
+        (Reply::Refused(Refusal::NoDefinition), key) => Err(ApiError::no_snapshot(&key)),
+        other => answer(other),
+    }
+}
+
 /// `PUT /connection/{connection_key}/validate_saas_config`: checks a definition and stores nothing. The key is not looked at,
 /// as in Fides.
 ///

@@ -62,6 +62,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, format!("No SaaS config found for connection '{key}'"))
     }
 
+    /// 404 where a version of the definition is asked for that there is not, or no more.
+    #[must_use]
+    pub fn no_snapshot(key: &ConnectionKey) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("No SaaS config of that version found for connection '{key}'"))
+    }
+
     /// What a connection refused to do.
     #[must_use]
     pub fn refusal(refusal: Refusal, key: &ConnectionKey) -> Self {

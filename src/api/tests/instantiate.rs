@@ -61,6 +61,8 @@ fn a_connection_is_made_of_a_template() {
     assert_eq!(listed(&host), ["shop"]);
     let definition = host.as_root("GET", "/connection/shop/saas_config", &Value::Null).text();
     assert!(definition.contains("Json of shop") && !definition.contains("instance_fides_key"), "{definition}");
+    let history = host.as_root("GET", "/connection/shop/saas-history", &Value::Null).json();
+    assert_eq!((history.as_array().map(Vec::len), &history[0]["version"]), (Some(1), &json!("0.1.0")), "{history}");
     host.provider_answers([answer(200, &tokens(1))]);
     assert_eq!(host.live("shop"), (200, "canary-at-1".to_owned()));
 }

@@ -45,7 +45,9 @@ fn after(route: &Route) -> Option<Route> {
         Route::ReadDefinition(_) => Route::PutDefinition(key()),
         Route::PutDefinition(_) => Route::DeleteDefinition(key()),
         Route::DeleteDefinition(_) => Route::ValidateDefinition(key()),
-        Route::ValidateDefinition(_) => Route::PutSecrets(key()),
+        Route::ValidateDefinition(_) => Route::ReadHistory(key()),
+        Route::ReadHistory(_) => Route::ReadSnapshot(key(), "v1".to_owned()),
+        Route::ReadSnapshot(..) => Route::PutSecrets(key()),
         Route::PutSecrets(_) => Route::PatchSecrets(key()),
         Route::PatchSecrets(_) => Route::Authorize(key()),
         Route::Authorize(_) => Route::MakeLink(key()),
@@ -67,7 +69,8 @@ pub(super) fn every_route() -> impl Iterator<Item = Route> {
 
 /// The method and a path of a route.
 pub(super) fn sample(wanted: &Route) -> (&'static str, String) {
-    let path = wanted.template().replace("{client_id}", "c1").replace("{connection_key}", "shop");
+    let path =
+        wanted.template().replace("{client_id}", "c1").replace("{connection_key}", "shop").replace("{version}", "v1");
     let path = path.replace("{token}", "t1").replace("{connector_type}", "shop");
     let leads_there = |method: &&str| route(&method.parse().unwrap(), &path) == Routed::To(wanted.clone());
     let method = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(leads_there);

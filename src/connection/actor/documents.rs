@@ -11,12 +11,16 @@ use crate::{
         command::{Refusal, Reply},
         definition::Definition,
         envelope::Envelope,
+        history::Label,
         record::{Part, Record},
         refresh::Condition,
         secrets::{self, Extent},
     },
-    ports::PortError,
-    protocol::{secret::SecretText, validation::Issue},
+    ports::{PortError, random},
+    protocol::{
+        secret::{SecretText, hex},
+        validation::Issue,
+    },
 };
 
 impl<P: ObjectPorts> Actor<P> {
@@ -40,9 +44,33 @@ impl<P: ObjectPorts> Actor<P> {
         record.definition = Some(Rc::clone(&definition));
         record.profile.updated_at = self.ports.now();
         // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
-        self.store(record, &parts)?;
+        self.store_with_snapshot(record, &parts)?;
         self.publish().await?;
         Ok(Reply::Definition(definition.shown()))
+    }
+
+    /// Stores parts of a record whose definition is new, and a snapshot of that one.
+    pub(super) fn store_with_snapshot(&self, record: Record, parts: &[Part]) -> Result<Rc<Record>, PortError> {
+        let Some(definition) = record.definition.clone() else { return self.store(record, parts) };
+        let (id, created_at) = (hex(&random::<16>()?), record.profile.updated_at);
+        let label = Label { id, version: definition.version().to_owned(), created_at };
+        let document = definition.document().to_string();
+        self.store_by(record, parts, |stored| self.ports.write_with_snapshot(stored, &label, &document))
+    }
+
+    /// Lists the definitions that it had, newest first.
+    pub(super) fn read_history(&self) -> Result<Reply, Stop> {
+        self.existing()?;
+        Ok(Reply::Definition(self.ports.snapshots()?.iter().map(Label::view).collect()))
+    }
+
+    /// Shows the one of a version that it had last.
+    pub(super) fn read_snapshot(&self, version: &str) -> Result<Reply, Stop> {
+        self.existing()?;
+        let (label, document) = self.ports.snapshot(version)?.ok_or(Refusal::NoDefinition)?;
+        let document = serde_json::from_slice(document.as_bytes());
+        let document = document.map_err(|error| PortError(format!("snapshot: {error}")))?;
+        Ok(Reply::Definition(label.detail(document)))
     }
 
     /// Shows its definition.

@@ -56,7 +56,7 @@ impl<P: ObjectPorts> Actor<P> {
     fn store_first(&self, record: Record) -> Result<Option<Rc<Record>>, PortError> {
         match self.stored()? {
             Some(_) => Ok(None),
-            None => self.store(record, &[Part::Profile, Part::Definition, Part::Secrets]).map(Some),
+            None => self.store_with_snapshot(record, &[Part::Profile, Part::Definition, Part::Secrets]).map(Some),
         }
     }
 

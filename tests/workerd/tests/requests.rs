@@ -7,7 +7,7 @@ use serde_json::json;
 use workerd_tests::{Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};
 
 /// Every route behind the guard, with the scope that it requires.
-const GUARDED: [(&str, &str, &str); 38] = [
+const GUARDED: [(&str, &str, &str); 40] = [
     ("POST", CLIENT, "client:create"),
     ("GET", CLIENT, "client:read"),
     ("GET", "/api/v1/oauth/client/x", "client:read"),
@@ -28,6 +28,8 @@ const GUARDED: [(&str, &str, &str); 38] = [
     ("PATCH", "/api/v1/connection/x/saas_config", "saas_config:create_or_update"),
     ("DELETE", "/api/v1/connection/x/saas_config", "saas_config:delete"),
     ("PUT", "/api/v1/connection/x/validate_saas_config", "saas_config:read"),
+    ("GET", "/api/v1/connection/x/saas-history", "saas_config:read"),
+    ("GET", "/api/v1/connection/x/saas-history/1", "saas_config:read"),
     ("PUT", "/api/v1/connection/x/secret", "connection:create_or_update"),
     ("PATCH", "/api/v1/connection/x/secret", "connection:create_or_update"),
     ("GET", "/api/v1/connection/x/authorize", "connection:authorize"),

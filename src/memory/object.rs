@@ -1,0 +1,148 @@
+//! The ports of one connection in memory.
+
+use std::{cell::RefMut, collections::BTreeMap, rc::Rc, task::Poll};
+
+use futures_util::{future::LocalBoxFuture, task::LocalSpawn};
+
+use super::{Parts, Shared, Snapshots};
+use crate::{
+    connection::{
+        directory::Row,
+        history::{Label, SNAPSHOT_LIMIT},
+        key::ConnectionKey,
+    },
+    ports::{
+        Background, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp, ProviderRequest,
+        ProviderResponse, RecordStore,
+    },
+    protocol::time::UnixSeconds,
+};
+
+/// The outside of one connection.
+pub(super) struct MemoryObject {
+    /// The deployment.
+    pub(super) shared: Rc<Shared>,
+    /// Its own storage.
+    pub(super) parts: Parts,
+    /// And its snapshots.
+    pub(super) snapshots: Snapshots,
+}
+
+impl MemoryObject {
+    /// Its storage, unless that is broken.
+    fn parts(&self) -> Result<RefMut<'_, BTreeMap<&'static str, String>>, PortError> {
+        let broken = PortError("record storage is broken".to_owned());
+        if self.shared.faults.writes_left.get() == Some(0) { Err(broken) } else { Ok(self.parts.borrow_mut()) }
+    }
+}
+
+impl RecordStore for MemoryObject {
+    fn read(&self) -> Result<Vec<(String, String)>, PortError> {
+        Ok(self.parts()?.iter().map(|(part, body)| ((*part).to_owned(), body.clone())).collect())
+    }
+
+    fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError> {
+        self.parts()?.extend(parts.iter().cloned());
+        let faults = &self.shared.faults;
+        faults.writes_left.set(faults.writes_left.get().map(|left| left - 1));
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), PortError> {
+        self.parts()?.clear();
+        self.snapshots.borrow_mut().clear();
+        Ok(())
+    }
+}
+
+impl HistoryStore for MemoryObject {
+    fn write_with_snapshot(
+        &self,
+        parts: &[(&'static str, String)],
+        label: &Label,
+        document: &str,
+    ) -> Result<(), PortError> {
+        self.write(parts)?;
+        let mut snapshots = self.snapshots.borrow_mut();
+        snapshots.push((label.clone(), document.to_owned()));
+        let surplus = snapshots.len().saturating_sub(usize::try_from(SNAPSHOT_LIMIT).unwrap());
+        snapshots.drain(..surplus);
+        Ok(())
+    }
+
+    fn snapshots(&self) -> Result<Vec<Label>, PortError> {
+        let _whole = self.parts()?;
+        Ok(self.snapshots.borrow().iter().rev().map(|(label, _)| label.clone()).collect())
+    }
+
+    fn snapshot(&self, version: &str) -> Result<Option<(Label, String)>, PortError> {
+        let _whole = self.parts()?;
+        Ok(self.snapshots.borrow().iter().rev().find(|(label, _)| label.version == version).cloned())
+    }
+}
+
+impl Clock for MemoryObject {
+    fn now(&self) -> UnixSeconds {
+        self.shared.now.get()
+    }
+}
+
+impl Background for MemoryObject {
+    fn spawn(&self, future: LocalBoxFuture<'static, ()>) {
+        self.shared.spawner.spawn_local_obj(future.into()).unwrap();
+    }
+}
+
+impl Directory for MemoryObject {
+    /// Slower than [`Directory::remove`], and every other one, from the first on, slower still: so that a deletion or
+    /// another row can overtake it.
+    async fn put(&self, row: Row) -> Result<(), PortError> {
+        let puts = self.shared.puts.replace(self.shared.puts.get() + 1);
+        turns(if puts.is_multiple_of(2) { 4 } else { 2 }).await;
+        self.shared.rows()?.insert(row.key.clone(), row);
+        Ok(())
+    }
+
+    async fn claim(&self, row: Row) -> Result<bool, PortError> {
+        turns(3).await;
+        let mut rows = self.shared.rows()?;
+        let others = || rows.values().filter(|other| other.key != row.key);
+        if row.instance_key().is_some_and(|own| others().any(|other| other.instance_key() == Some(own))) {
+            return Ok(false);
+        }
+        rows.insert(row.key.clone(), row);
+        Ok(true)
+    }
+
+    async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError> {
+        turns(1).await;
+        Ok(self.shared.rows()?.remove(key).is_some())
+    }
+}
+
+impl ProviderHttp for MemoryObject {
+    async fn send(&self, request: ProviderRequest) -> Result<ProviderResponse, ProviderFailure> {
+        self.shared.sent.borrow_mut().push(request.clone());
+        let (now, most) = self.shared.under_way.get();
+        self.shared.under_way.set((now + 1, most.max(now + 1)));
+        // More turns than a pool needs to begin everything that may be under way at a time.
+        let is_slow = self.shared.is_slow.get();
+        turns(if is_slow(&request) { 80 } else { 8 }).await;
+        let (now, most) = self.shared.under_way.get();
+        self.shared.under_way.set((now - 1, most));
+        (self.shared.provider.borrow())(&request)
+    }
+}
+
+/// Lets others run so many times, as everything that leaves the object does.
+async fn turns(mut left: u32) {
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
