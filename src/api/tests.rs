@@ -55,7 +55,7 @@ use futures_executor::LocalPool;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{Body, Deployment, Handled, handle};
+use super::{Body, Deployment, Handled, READ_HEADERS, handle};
 use crate::{
     config::{Problem, tests::read_with},
     memory::Memory,
@@ -167,11 +167,13 @@ impl Host {
 
     /// Sends a request and waits for the answer; work behind it goes on only as far as the answer needs it.
     pub(super) fn send(&self, request: &http::Request<Body>) -> Answered {
-        Answered::new(self.pool.borrow_mut().run_until(handle(&self.deployment, &self.memory, request)))
+        let request = as_it_reaches_us(request);
+        Answered::new(self.pool.borrow_mut().run_until(handle(&self.deployment, &self.memory, &request)))
     }
 
     /// Sends requests at the same time: each runs until it waits for the provider before the next one begins.
     pub(super) fn send_all(&self, requests: &[http::Request<Body>]) -> Vec<Answered> {
+        let requests: Vec<_> = requests.iter().map(as_it_reaches_us).collect();
         let all = join_all(requests.iter().map(|request| handle(&self.deployment, &self.memory, request)));
         self.pool.borrow_mut().run_until(all).into_iter().map(Answered::new).collect()
     }
@@ -258,4 +260,14 @@ pub(super) fn authorized(method: &str, path: &str, token: &str, body: &Value) ->
 pub(super) fn with_header(mut request: http::Request<Body>, name: &'static str, value: &[u8]) -> http::Request<Body> {
     request.headers_mut().append(name, http::HeaderValue::from_bytes(value).unwrap());
     request
+}
+
+/// A request as the edge passes it on: with the headers that it is told to read and no others.
+fn as_it_reaches_us(request: &http::Request<Body>) -> http::Request<Body> {
+    let mut passed = request.clone();
+    passed.headers_mut().clear();
+    for (name, value) in request.headers().iter().filter(|(name, _)| READ_HEADERS.contains(&name.as_str())) {
+        passed.headers_mut().append(name, value.clone());
+    }
+    passed
 }

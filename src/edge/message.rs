@@ -16,12 +16,9 @@ use worker::{
 };
 
 use crate::{
-    api::{Body, route::body_limit},
+    api::{Body, READ_HEADERS, route::body_limit},
     protocol::address::ClientAddress,
 };
-
-/// The request headers that the API reads; copying all of them costs more than the rest of a small request.
-const READ_HEADERS: [&str; 5] = ["authorization", "content-type", "if-match", "origin", "x-request-id"];
 
 #[wasm_bindgen]
 extern "C" {
@@ -35,7 +32,7 @@ extern "C" {
 
 thread_local! {
     /// [`READ_HEADERS`] as JavaScript has them.
-    static READ_NAMES: [JsString; 5] = READ_HEADERS.map(JsString::from);
+    static READ_NAMES: [JsString; READ_HEADERS.len()] = READ_HEADERS.map(JsString::from);
     /// The name of the header that announces a body.
     static CONTENT_LENGTH: JsString = JsString::from("content-length");
     /// The name of the header that tells the sender's address where the platform does not.
