@@ -42,6 +42,7 @@ macro_rules! at_both {
 at_both! {
     a_connection_by_code_flow_lives_from_consent_over_two_renewals_to_revocation: code_flow,
     a_connection_by_client_credentials_lives_over_two_renewals_and_a_revocation: client_credentials,
+    a_connect_link_leads_through_the_provider_and_back_into_the_same_browser_only: connect_link,
     a_deleted_connection_leaves_no_token_at_the_provider: deleted,
     a_wrong_client_secret_is_named_and_the_right_one_mends_it: wrong_secret,
     a_person_who_declines_leaves_the_connection_without_token: declined,
@@ -110,6 +111,24 @@ fn client_credentials(server: Server) {
     assert!(![&first, &second, &third].contains(&&fourth));
     assert_eq!(stage.api(&fourth), 200);
     assert_nothing_in_the_clear(&mut stage, &[]);
+}
+
+/// RFC 9700 §4.7: with browser binding demanded, twice; the first time another browser comes back.
+fn connect_link(server: Server) {
+    let mut stage = Stage::start(server);
+    stage.connect_people();
+    stage.demand_browser_binding();
+    drop(stage.postern.get(&at(KEY, "/authorize")).bearer(&stage.root).send().expect_status(403));
+
+    let (back, cookie) = stage.browse_by_link();
+    drop(stage.follow(&back).expect_status(403));
+    drop(stage.request("GET", &back).header("Cookie", &cookie).send().expect_status(404));
+    assert!(stage.internet.exchanges().is_empty(), "{:?}", stage.internet);
+
+    let (back, cookie) = stage.browse_by_link();
+    assert!(cookie.starts_with("__Host-"), "{cookie}");
+    drop(stage.request("GET", &back).header("Cookie", &cookie).send().expect_status(200));
+    assert_eq!(stage.api(&stage.live()), 200);
 }
 
 /// RFC 7009: deletion revokes too.

@@ -4,9 +4,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 use url::Url;
-use workerd_tests::{Answer, Clock, Postern, Provider, ProviderOptions, Setup};
+use workerd_tests::{Answer, Clock, Postern, Provider, ProviderOptions, Request, Setup};
 
-use crate::common::{self, authorize, client, connect, live, read, root, token};
+use crate::common::{self, authorize, client, connect, live, read, root, text, token};
 use crate::internet::Internet;
 
 /// Where Postern is, for the world.
@@ -127,7 +127,7 @@ impl Stage {
 
     /// Starts a Postern in front of a provider.
     fn start_in(internet: Internet, server: Server, clock: Clock, provider: Provider) -> Self {
-        let postern = start_postern(&clock, &internet);
+        let postern = Postern::start(setup(&clock, &internet));
         let root = root(&postern);
         let owner = client(&postern, &root, &["connection_token:read"]);
         let reader = token(&postern, &owner.id, &owner.secret);
@@ -164,10 +164,34 @@ impl Stage {
         self.provider.browse(&self.authorize())
     }
 
+    /// Starts Postern again, so that it wants authorizations to be bound to browsers.
+    pub(crate) fn demand_browser_binding(&mut self) {
+        let setup = setup(&self.clock, &self.internet).set("REQUIRE_BROWSER_BINDING", "true");
+        self.postern.restart_with(setup);
+    }
+
+    /// Has a new person open a connect link, log in and consent; answers where the provider sends the browser, and the
+    /// cookie that Postern gave it.
+    pub(crate) fn browse_by_link(&self) -> (String, String) {
+        let made = self.postern.post(&common::at(KEY, "/connect_link")).bearer(&self.root).send().expect_status(200);
+        let link = text(&made.json(), "url");
+        drop(self.request("GET", &link).send().expect_status(200));
+        let gone_on = self.request("POST", &link).header("Origin", POSTERN).send().expect_status(200);
+        let cookie = gone_on.header("Set-Cookie").and_then(|cookie| cookie.split(';').next()).unwrap_or_default();
+        let page = gone_on.text();
+        let target = page.split_once("0;url=").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
+        (self.provider.browse(&target.replace("&amp;", "&")), cookie.to_owned())
+    }
+
     /// Follows a redirect back to Postern.
     pub(crate) fn follow(&self, back: &str) -> Answer {
-        let path = back.strip_prefix(POSTERN).unwrap_or_else(|| panic!("not to Postern: {back}"));
-        self.postern.get(path).send()
+        self.request("GET", back).send()
+    }
+
+    /// A request to an address of Postern's.
+    pub(crate) fn request(&self, method: &str, url: &str) -> Request {
+        let path = url.strip_prefix(POSTERN).unwrap_or_else(|| panic!("not Postern's: {url}"));
+        self.postern.request(method, path)
     }
 
     /// Has a new person authorize the connection.
@@ -255,10 +279,10 @@ impl Stage {
     }
 }
 
-/// A Postern in this internet, as in production: https, public names, no exception for this machine.
-fn start_postern(clock: &Clock, internet: &Internet) -> Postern {
+/// How a Postern is set up in this internet: as in production, with https, public names, no exception for this machine.
+fn setup(clock: &Clock, internet: &Internet) -> Setup {
     let setup = Setup::new().set("PUBLIC_URL", POSTERN).unset("ALLOW_LOOPBACK_PROVIDERS");
-    Postern::start(setup.clock(clock).outbound(&internet.mock))
+    setup.clock(clock).outbound(&internet.mock)
 }
 
 /// Where the providers send the browser back to.
