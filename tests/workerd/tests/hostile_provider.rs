@@ -5,13 +5,15 @@ mod common;
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use common::{
     CLIENT_CREDENTIALS, CODE_FLOW, assert_kept_secret, at, authorize, authorized, call_back, connect, live, parameter,
-    provider, read, root, secrets, tokens,
+    provider, raw, read, root, secrets, tokens,
 };
 use serde_json::{Value, json};
-use workerd_tests::{Answer, Clock, MockAnswer, Postern, Setup};
+use workerd_tests::{Answer, Clock, Mock, MockAnswer, MockRequest, Postern, Setup};
 
 /// What is sent to providers and may come back, or be understood as a code: a client secret of lower-case letters.
 const SECRET: &str = "correct-horse_battery.staple";
@@ -137,6 +139,55 @@ fn an_echo_of_our_secrets_goes_nowhere() {
     clock.advance(7_200);
     drop(live(&postern, &root, "shop"));
     assert_eq!(mock.count("/token"), 2 * many + 2);
+    assert_kept_secret(&mut postern, "shop", &[SECRET]);
+}
+
+/// S8, K15, L5, S15: the test of a connection calls the provider's API: it follows no redirect, waits ten seconds, reads a
+/// bounded answer, and says no word of it; whatever came, the tokens stay.
+#[test]
+fn a_hostile_api_fails_its_test_and_nothing_else() {
+    let (trap, locations) = trap();
+    let page = |status: u16| MockAnswer::new(status, "text/html", format!("<html>{SECRET}</html>"));
+    let answers = [
+        (MockAnswer::redirect(302, &locations[0]), "failed"),
+        (MockAnswer::redirect(307, &locations[1]), "failed"),
+        (page(401).header("WWW-Authenticate", SECRET), "failed"),
+        (page(500), "failed"),
+        (page(200), "succeeded"),
+        (MockAnswer::text(204, ""), "succeeded"),
+        (MockAnswer::text(200, &"x".repeat(10 * 1024 * 1024)), "failed"),
+        (MockAnswer::text(200, &"x".repeat(16 * 1024 * 1024)).gzip(), "failed"),
+        (MockAnswer::text(200, SECRET).header("Content-Encoding", "gzip"), "failed"),
+        (MockAnswer::text(200, SECRET).cut(), "failed"),
+        (MockAnswer::text(200, SECRET).header("X-Long", &"x".repeat(1024 * 1024)), "failed"),
+        (MockAnswer::close(), "failed"),
+        (MockAnswer::raw(format!("{SECRET}\r\n\r\n")), "failed"),
+        (MockAnswer::text(200, SECRET).dripping(Duration::from_millis(100)), "failed"),
+    ];
+    let calls = AtomicUsize::new(0);
+    let given = answers.clone();
+    let mock = Mock::start(move |request| {
+        if request.path() == "/token" {
+            return MockAnswer::json(200, &tokens(1));
+        }
+        given[calls.fetch_add(1, Ordering::SeqCst)].0.clone()
+    });
+    let mut postern = Postern::start(Setup::new());
+    let root = root(&postern);
+    let secrets = json!({ "domain": mock.address().to_string(), "client_id": "saas", "client_secret": SECRET });
+    connect(&postern, &root, "shop", CLIENT_CREDENTIALS, &secrets);
+    for (number, (answer, expected)) in answers.iter().enumerate() {
+        let head = format!("Host: x\r\nConnection: close\r\nAuthorization: Bearer {root}");
+        let tested = raw(&postern, &format!("GET {} HTTP/1.1\r\n{head}\r\n\r\n", at("shop", "/test")));
+        let status = format!("\"test_status\":\"{expected}\"");
+        assert!(tested.starts_with("HTTP/1.1 200 ") && tested.contains(&status), "{number} {answer:.300?}: {tested}");
+        assert!(!tested.contains("horse") && !tested.contains("127.0.0.1"), "{number}: {tested}");
+        assert_untouched(&trap, "test");
+        assert_eq!(live(&postern, &root, "shop"), "access-1-of-the-mock-provider", "{number}");
+    }
+    let requests = mock.requests();
+    let paths: Vec<_> = requests.iter().map(MockRequest::path).collect();
+    assert!(paths[0] == "/token" && paths.len() == answers.len() + 1, "{paths:?}");
     assert_kept_secret(&mut postern, "shop", &[SECRET]);
 }
 
