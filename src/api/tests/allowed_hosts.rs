@@ -150,3 +150,47 @@ fn no_request_goes_to_a_host_that_has_left_the_list() {
     host.wait(3_600);
     assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
 }
+
+/// S14, S11: a host that the provider itself named, in a kept member of its token answer, is judged like any other before
+/// each request: nothing goes to another machine of ours, to no name at all, or off the lists.
+#[test]
+fn a_host_that_the_provider_names_is_judged_before_each_request() {
+    let host = deployment("");
+    let mut document = document(&json!(["*.query-provider.example", "*.query-provider.test"]));
+    document["client_config"]["authentication"]["configuration"]["keep"] = json!(["api_host"]);
+    document["test_request"]["client_config"] = json!({ "protocol": "https", "host": "<api_host>" });
+    let places = put(&host, &document);
+    assert_eq!(places, (200, Vec::new()));
+    assert_eq!(put_domain(&host, "api.query-provider.example").0, 200);
+    let named = |name: &str| {
+        let mut given = tokens(1);
+        given["api_host"] = name.into();
+        host.provider_answers([answer(200, &given), answer(200, &json!({}))]);
+        assert_eq!(host.authorize("shop", "canary-code").status, 200, "{name}");
+        let before = host.requests();
+        let tested = host.as_root("GET", "/connection/shop/test", &Value::Null);
+        assert_eq!(tested.status, 200, "{tested:?}");
+        (tested.json()["test_status"].clone(), host.requests() - before)
+    };
+    for name in [
+        "127.0.0.1",
+        "0x7f.1",
+        "localhost",
+        "169.254.169.254",
+        "metadata.internal",
+        "postern.example",
+        "evil.example",
+        "query-provider.example",
+        "eu.query-provider.example.evil.example",
+        "evil.example/.query-provider.example",
+        "x@eu.query-provider.example",
+        "eu.query-provider.example:8443",
+        "https://eu.query-provider.example",
+        "<domain>",
+        "",
+    ] {
+        assert_eq!(named(name), (json!("failed"), 0), "{name}");
+    }
+    assert_eq!(named("eu.query-provider.test"), (json!("succeeded"), 1));
+    assert_eq!(host.memory.sent().last().unwrap().url.host_str(), Some("eu.query-provider.test"));
+}
