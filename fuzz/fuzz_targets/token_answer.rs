@@ -3,6 +3,8 @@
 //! An input is a status, a space, a content type, a line break, and the body.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use postern::{
     connection::token_exchange::{AnswerProblem, TokenAnswer, read_answer},
@@ -13,6 +15,9 @@ use serde_json::Value;
 
 /// When the answer arrives.
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+
+/// What a definition asks for of an answer.
+static ASKED_FOR: LazyLock<Vec<String>> = LazyLock::new(|| ["instance_url", "id"].map(str::to_owned).to_vec());
 
 /// Longest life of a token: ten years.
 const LONGEST: u64 = 315_360_000;
@@ -62,6 +67,10 @@ fn check_accepted(answer: &TokenAnswer, response: &ProviderResponse, assumed: Op
     assert!(answer.scope.as_ref().is_none_or(|scope| scope.len() <= 8_192 && visible(scope, b' ')));
     assert!((1..=LONGEST).contains(&answer.lifetime.0) && assumed.is_none_or(|assumed| answer.lifetime <= assumed));
     assert_eq!(answer.expires_at, NOW.plus(answer.lifetime));
+    for (name, value) in answer.kept.members() {
+        assert!(ASKED_FOR.contains(name) && !value.is_object() && !value.is_array() && !value.is_null());
+        assert_eq!(named(name), [value]);
+    }
     let is_nothing = |value: &&Value| value.is_null() || **value == false || **value == "";
     assert!(named("error").iter().all(is_nothing), "an error is none beside a token");
 }
@@ -71,7 +80,7 @@ fn check_refused(problem: &AnswerProblem, response: &ProviderResponse, assumed: 
     let Ok(text) = std::str::from_utf8(&response.body) else { return };
     if text.contains(SECRETS[0]) && !text.contains(SECRETS[1]) {
         let other = ProviderResponse { body: text.replace(SECRETS[0], SECRETS[1]).into_bytes(), ..response.clone() };
-        let other = read_answer(&other, NOW, assumed).expect_err("as wrong as with the first secret");
+        let other = read_answer(&other, NOW, assumed, &ASKED_FOR).expect_err("as wrong as with the first secret");
         assert_eq!(format!("{other} {other:?}"), format!("{problem} {problem:?}"));
     }
     assert!(format!("{problem} {problem:?}").len() < 256);
@@ -80,7 +89,7 @@ fn check_refused(problem: &AnswerProblem, response: &ProviderResponse, assumed: 
 fuzz_target!(|data: &[u8]| {
     let response = response(data);
     for assumed in [None, Some(Seconds(600))] {
-        match read_answer(&response, NOW, assumed) {
+        match read_answer(&response, NOW, assumed, &ASKED_FOR) {
             Ok(answer) => check_accepted(&answer, &response, assumed),
             Err(problem) => check_refused(&problem, &response, assumed),
         }
