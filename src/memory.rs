@@ -19,7 +19,7 @@ use crate::{
     connection::{
         actor::Actor,
         command::{Command, Reply},
-        directory::Row,
+        directory::{Filter, Row},
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -247,13 +247,13 @@ impl ConnectionActors for Memory {
 }
 
 impl Listing for Memory {
-    async fn page(&self, query: PageQuery) -> Result<Page, PortError> {
+    async fn page(&self, query: PageQuery, filter: Filter) -> Result<Page, PortError> {
         let rows = self.shared.rows()?;
-        let mut sorted: Vec<&Row> = rows.values().collect();
+        let mut sorted: Vec<&Row> = rows.values().filter(|row| filter.admits(row)).collect();
         sorted.sort_by_key(|row| (&row.name, &row.key));
         let (offset, size) = (usize::try_from(query.offset()).unwrap(), usize::try_from(query.size).unwrap());
         let items = sorted.iter().skip(offset).take(size).map(|row| row.view.clone()).collect();
-        Ok(Page { items, total: u32::try_from(rows.len()).unwrap() })
+        Ok(Page { items, total: u32::try_from(sorted.len()).unwrap() })
     }
 
     async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError> {

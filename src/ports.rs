@@ -18,7 +18,7 @@ use crate::{
     connection::{
         command::{Command, Reply},
         connector_template::ConnectorTemplate,
-        directory::Row,
+        directory::{Filter, Row},
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -148,8 +148,8 @@ pub trait Directory {
 
 /// The directory of connections, seen from a request or from the sweep.
 pub trait Listing {
-    /// One page of connections, by name.
-    async fn page(&self, query: PageQuery) -> Result<Page, PortError>;
+    /// One page of those connections that a filter admits, by name.
+    async fn page(&self, query: PageQuery, filter: Filter) -> Result<Page, PortError>;
     /// At most `limit` connections that are due, the longest due first.
     async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
     /// How many connections need which application keys; without those that need this one alone, however many.

@@ -4,6 +4,7 @@
 pub(super) mod bulk;
 pub(super) mod definition;
 pub(super) mod instantiate;
+pub(super) mod list;
 pub(super) mod revocation;
 pub(super) mod testing;
 
@@ -19,16 +20,6 @@ use crate::{
     },
     protocol::{time::UnixSeconds, validation::Issue},
 };
-
-/// `GET /connection`: one page, by name.
-///
-/// # Errors
-/// 422 for a page or size out of bounds.
-pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
-    let query = input::page_query(context.request)?;
-    Answer::json(OK, &context.ports.page(query).await?.answer(query))
-}
 
 /// `GET /connection/{connection_key}`.
 ///

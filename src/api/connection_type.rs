@@ -14,7 +14,7 @@ use crate::protocol::{
 const PAGE_SIZE: &str = "100";
 
 /// The kinds of systems that Fides knows; ours are all of the first.
-const SYSTEM_TYPES: [&str; 7] = ["saas", "manual", "database", "email", "system", "data_catalog", "website"];
+pub(super) const SYSTEM_TYPES: [&str; 7] = ["saas", "manual", "database", "email", "system", "data_catalog", "website"];
 
 /// `GET /connection_type`: one page, by type.
 ///

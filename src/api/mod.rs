@@ -263,7 +263,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::Scopes => scope::list(context).await,
         Route::Roles => scope::roles(context).await,
         Route::Callback => callback::complete(context).await,
-        Route::ListConnections => connection::list(context).await,
+        Route::ListConnections => connection::list::list(context).await,
         Route::SaveConnections => connection::bulk::save(context).await,
         Route::ReadConnection(key) => connection::read(context, &key).await,
         Route::DeleteConnection(key) => connection::revocation::delete(context, &key).await,

@@ -31,6 +31,7 @@ mod instantiate;
 mod introspection;
 mod isolation;
 mod kept_members;
+mod list_filters;
 mod messages;
 mod renewal;
 mod renewal_faults;

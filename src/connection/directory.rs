@@ -40,6 +40,52 @@ impl Row {
     }
 }
 
+/// Which connections are listed (contract 5.1); the default lists all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Part of key, name or description; without regard to the case of ASCII letters. Empty: whatever they are.
+    pub search: String,
+    /// Switched off, or not.
+    pub disabled: Option<bool>,
+    /// What the last test found.
+    pub tested: Option<Tested>,
+    /// One of these is its connection type or its SaaS type. None at all: whatever they are.
+    pub kinds: Vec<String>,
+}
+
+/// What the last test of a connection found. The numbers are those of the directory's statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tested {
+    /// It failed.
+    Failed = 0,
+    /// It succeeded.
+    Passed = 1,
+    /// There was none.
+    Untested = 2,
+}
+
+impl Filter {
+    /// Longest `search`, in characters.
+    pub const SEARCH_LIMIT: usize = 256;
+
+    /// The same in memory as the directory's statement has it.
+    #[cfg(test)]
+    pub(crate) fn admits(&self, row: &Row) -> bool {
+        let text = |pointer: &str| row.view.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let words = format!("{}\n{}\n{}", row.key, text("/name"), text("/description")).to_ascii_lowercase();
+        let tested = match row.view["last_test_succeeded"].as_bool() {
+            None => Tested::Untested,
+            Some(true) => Tested::Passed,
+            Some(false) => Tested::Failed,
+        };
+        let kinds = [text("/connection_type"), text("/saas_config/type")];
+        words.contains(&self.search.to_ascii_lowercase())
+            && self.disabled.is_none_or(|disabled| row.view["disabled"] == disabled)
+            && self.tested.is_none_or(|wanted| wanted == tested)
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kinds.contains(kind)))
+    }
+}
+
 /// What the directory object is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum DirectoryRequest {
@@ -50,7 +96,7 @@ pub enum DirectoryRequest {
     /// See [`crate::ports::Directory::remove`].
     Remove(ConnectionKey),
     /// See [`crate::ports::Listing::page`].
-    Page(PageQuery),
+    Page(PageQuery, Filter),
     /// See [`crate::ports::Listing::due`]: the sweep's now, and at most so many.
     Due(UnixSeconds, u32),
     /// See [`crate::ports::Listing::sealed_otherwise`].

@@ -42,6 +42,17 @@ const INDEXES: &str = "
     CREATE INDEX IF NOT EXISTS connection_sealed_with ON connection (sealed_with);
 ";
 
+/// What a filter admits, by its members in order; one that is not given comes first in its line, and is all that is looked
+/// at. `lower` knows ASCII only.
+const ADMITTED: &str = "
+    (?1 = '' OR instr(lower(key || char(10) || coalesce(json_extract(view, '$.name'), '') || char(10)
+        || coalesce(json_extract(view, '$.description'), '')), lower(?1)))
+    AND (?2 IS NULL OR json_extract(view, '$.disabled') = ?2)
+    AND (?3 IS NULL OR coalesce(json_extract(view, '$.last_test_succeeded'), 2) = ?3)
+    AND (?4 = '[]' OR json_extract(view, '$.connection_type') IN (SELECT value FROM json_each(?4))
+        OR json_extract(view, '$.saas_config.type') IN (SELECT value FROM json_each(?4)))
+";
+
 /// The single writer of the directory.
 #[wasm_bindgen]
 pub struct Directory {
@@ -90,7 +101,7 @@ impl Rows {
             DirectoryRequest::Put(row) => self.put(&row).map(|()| DirectoryReply::Done),
             DirectoryRequest::Claim(row) => self.claim(&row).map(DirectoryReply::Claimed),
             DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Removed),
-            DirectoryRequest::Page(query) => self.page(query).map(DirectoryReply::Page),
+            DirectoryRequest::Page(query, filter) => self.page(query, &filter).map(DirectoryReply::Page),
             DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
             DirectoryRequest::SealedOtherwise(key_id) => self.sealed_otherwise(&key_id).map(DirectoryReply::Counts),
             DirectoryRequest::SealedWith(keys, limit) => self.sealed_with(&keys, limit).map(DirectoryReply::Due),
@@ -134,13 +145,20 @@ impl Rows {
         Ok(!rows(&self.sql, statement, vec![key.as_str().into()])?.is_empty())
     }
 
-    /// One page, by name.
-    fn page(&self, query: PageQuery) -> Result<Page> {
-        let statement = "SELECT view FROM connection ORDER BY name, key LIMIT ? OFFSET ?";
-        let values = vec![i64::from(query.size).into(), i64::from(query.offset()).into()];
+    /// One page of what a filter admits, by name.
+    fn page(&self, query: PageQuery, filter: &directory::Filter) -> Result<Page> {
+        let kinds = serde_json::to_string(&filter.kinds)?;
+        let mut values: Vec<SqlStorageValue> = vec![
+            filter.search.as_str().into(),
+            filter.disabled.map_or(SqlStorageValue::Null, |disabled| i64::from(disabled).into()),
+            filter.tested.map_or(SqlStorageValue::Null, |tested| (tested as i64).into()),
+            kinds.into(),
+        ];
+        let counts = rows(&self.sql, &format!("SELECT count(*) FROM connection WHERE {ADMITTED}"), values.clone())?;
+        let statement = format!("SELECT view FROM connection WHERE {ADMITTED} ORDER BY name, key LIMIT ?5 OFFSET ?6");
+        values.extend([i64::from(query.size).into(), i64::from(query.offset()).into()]);
         let view = |row: &Row| Ok(serde_json::from_slice(row.text(0)?.as_bytes())?);
-        let items = rows(&self.sql, statement, values)?.iter().map(view).collect::<Result<_>>()?;
-        let counts = rows(&self.sql, "SELECT count(*) FROM connection", Vec::new())?;
+        let items = rows(&self.sql, &statement, values)?.iter().map(view).collect::<Result<_>>()?;
         Ok(Page { items, total: counts.first().map_or(Ok(0), |row| row.count(0))? })
     }
 

@@ -9,7 +9,7 @@ use crate::{
     connection::{
         command::{Addressed, Command, Reply},
         connector_template::{ConnectorTemplate, TemplateReply, TemplateRequest},
-        directory::{DirectoryReply, DirectoryRequest, Row},
+        directory::{DirectoryReply, DirectoryRequest, Filter, Row},
         key::ConnectionKey,
         rotation::SealedWith,
     },
@@ -60,8 +60,8 @@ impl ConnectionActors for EdgePorts {
 }
 
 impl Listing for EdgePorts {
-    async fn page(&self, query: PageQuery) -> Result<Page, PortError> {
-        match directory(&self.env, &DirectoryRequest::Page(query)).await? {
+    async fn page(&self, query: PageQuery, filter: Filter) -> Result<Page, PortError> {
+        match directory(&self.env, &DirectoryRequest::Page(query, filter)).await? {
             DirectoryReply::Page(page) => Ok(page),
             _ => Err(unexpected()),
         }

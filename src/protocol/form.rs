@@ -67,6 +67,11 @@ impl Form {
         Ok(first.filter(|value| !value.is_empty()))
     }
 
+    /// The values of a parameter that may occur more than once, less empty ones.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(own, value)| own == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
     /// Whether a parameter occurs at all, empty or repeated included.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

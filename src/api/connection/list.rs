@@ -1,0 +1,57 @@
+//! `GET /api/v1/connection`: which connections there are.
+
+use crate::{
+    api::{Context, OK, Ports, answer::Answer, connection_type::SYSTEM_TYPES, error::ApiError, guard::Guarded, input},
+    connection::directory::{Filter, Tested},
+    protocol::{form::Form, page::Page, validation::Issue},
+};
+
+/// `GET /connection`: one page of those that are wanted, by name.
+///
+/// # Errors
+/// 422 for a page, size or filter that is none, 400 when one comes twice that may not.
+pub(in crate::api) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
+    Guarded::new(context)?.admit(context).await?;
+    let query = input::page_query(context.request)?;
+    let page = match filter(context.request)? {
+        Some(filter) => context.ports.page(query, filter).await?,
+        None => Page { items: Vec::new(), total: 0 },
+    };
+    Answer::json(OK, &page.answer(query))
+}
+
+/// What the query asks for (contract 5.1); none where that cannot be a connection of ours: all are of the system type `saas`,
+/// and none belongs to a system.
+fn filter(request: &http::Request<crate::api::Body>) -> Result<Option<Filter>, ApiError> {
+    let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
+    let search = form.parameter("search")?.unwrap_or_default();
+    if search.chars().count() > Filter::SEARCH_LIMIT {
+        let msg = format!("String should have at most {} characters", Filter::SEARCH_LIMIT);
+        return Err(wrong("string_too_long", "search", msg));
+    }
+    let tested = match form.parameter("test_status")? {
+        None => None,
+        Some("passed") => Some(Tested::Passed),
+        Some("failed") => Some(Tested::Failed),
+        Some("untested") => Some(Tested::Untested),
+        Some(_) => return Err(wrong("enum", "test_status", "Input should be 'passed', 'failed' or 'untested'")),
+    };
+    let system_type = form.parameter("system_type")?;
+    if system_type.is_some_and(|system_type| !SYSTEM_TYPES.contains(&system_type)) {
+        return Err(wrong("enum", "system_type", format!("Input should be one of: {}", SYSTEM_TYPES.join(", "))));
+    }
+    let filter = Filter {
+        search: search.to_owned(),
+        disabled: input::switch(request, "disabled")?,
+        tested,
+        kinds: form.values("connection_type").map(str::to_owned).collect(),
+    };
+    let is_orphaned = input::switch(request, "orphaned_from_system")?.unwrap_or(true);
+    let is_other = matches!(system_type, Some("manual" | "database"));
+    Ok((is_orphaned && !is_other).then_some(filter))
+}
+
+/// The error of a parameter that is no filter.
+fn wrong(kind: &'static str, name: &'static str, msg: impl Into<String>) -> ApiError {
+    ApiError::unprocessable(&[Issue::new(kind, vec!["query".into(), name.into()], msg.into())])
+}
