@@ -47,19 +47,6 @@ use self::{
     route::{Route, Routed, route},
 };
 
-/// The request headers that reach us; copying all of them out of the runtime costs more than the rest of a small request.
-pub const READ_HEADERS: [&str; 9] = [
-    "accept",
-    "authorization",
-    "content-type",
-    "cookie",
-    "if-match",
-    "origin",
-    "referer",
-    "sec-fetch-site",
-    "x-request-id",
-];
-
 /// The body of a request: read up to the limit of its route, see [`route::body_limit`].
 #[derive(Debug, Clone)]
 pub enum Body {

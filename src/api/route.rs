@@ -236,6 +236,18 @@ impl Route {
     }
 }
 
+/// The request headers that reach us: each one that is copied out of the runtime costs.
+pub const READ_HEADERS: [&str; 5] = ["authorization", "content-type", "if-match", "origin", "x-request-id"];
+
+/// Those that reach us beside, where people come with their browsers.
+pub const BROWSER_HEADERS: [&str; 4] = ["accept", "cookie", "referer", "sec-fetch-site"];
+
+/// Whether people come to a path with their browsers, as far as their headers are looked at.
+#[must_use]
+pub fn is_for_browsers(path: &str) -> bool {
+    path.starts_with("/connect/") || path.contains("/oauth/callback") || path.contains("/authorize")
+}
+
 /// Most bytes of body to read for a request; nothing for one that goes nowhere.
 #[must_use]
 pub fn body_limit(method: &Method, path: &str) -> usize {

@@ -56,7 +56,10 @@ use futures_executor::LocalPool;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{Body, Deployment, Handled, READ_HEADERS, handle};
+use super::{
+    Body, Deployment, Handled, handle,
+    route::{BROWSER_HEADERS, READ_HEADERS, is_for_browsers},
+};
 use crate::{
     config::{Problem, tests::read_with},
     memory::Memory,
@@ -267,7 +270,9 @@ pub(super) fn with_header(mut request: http::Request<Body>, name: &'static str, 
 fn as_it_reaches_us(request: &http::Request<Body>) -> http::Request<Body> {
     let mut passed = request.clone();
     passed.headers_mut().clear();
-    for (name, value) in request.headers().iter().filter(|(name, _)| READ_HEADERS.contains(&name.as_str())) {
+    let with_browser = is_for_browsers(request.uri().path());
+    let is_read = |name: &str| READ_HEADERS.contains(&name) || (with_browser && BROWSER_HEADERS.contains(&name));
+    for (name, value) in request.headers().iter().filter(|(name, _)| is_read(name.as_str())) {
         passed.headers_mut().append(name, value.clone());
     }
     passed

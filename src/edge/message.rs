@@ -16,7 +16,10 @@ use worker::{
 };
 
 use crate::{
-    api::{Body, READ_HEADERS, route::body_limit},
+    api::{
+        Body,
+        route::{BROWSER_HEADERS, READ_HEADERS, body_limit, is_for_browsers},
+    },
     protocol::address::ClientAddress,
 };
 
@@ -33,6 +36,8 @@ extern "C" {
 thread_local! {
     /// [`READ_HEADERS`] as JavaScript has them.
     static READ_NAMES: [JsString; READ_HEADERS.len()] = READ_HEADERS.map(JsString::from);
+    /// [`BROWSER_HEADERS`] as JavaScript has them.
+    static BROWSER_NAMES: [JsString; BROWSER_HEADERS.len()] = BROWSER_HEADERS.map(JsString::from);
     /// The name of the header that announces a body.
     static CONTENT_LENGTH: JsString = JsString::from("content-length");
     /// The name of the header that tells the sender's address where the platform does not.
@@ -45,9 +50,12 @@ pub(super) async fn read(request: web_sys::Request) -> Result<http::Request<Body
     let method = Method::from_bytes(request.method().as_bytes()).map_err(into_error)?;
     let limit = body_limit(&method, target.path());
     let headers: HeaderView = request.headers().unchecked_into();
+    let with_browser = is_for_browsers(target.path());
     let has_body = !matches!(method, Method::GET | Method::HEAD);
     let mut builder = http::Request::builder().method(method).uri(target);
-    for (name, js_name) in READ_HEADERS.iter().zip(READ_NAMES.with(Clone::clone)) {
+    let always = READ_HEADERS.iter().zip(READ_NAMES.with(Clone::clone));
+    let of_browsers = with_browser.then(|| BROWSER_HEADERS.iter().zip(BROWSER_NAMES.with(Clone::clone)));
+    for (name, js_name) in always.chain(of_browsers.into_iter().flatten()) {
         if let Some(value) = headers.get(&js_name)? {
             builder = builder.header(*name, HeaderValue::from_bytes(&latin1(value)).map_err(into_error)?);
         }
