@@ -21,13 +21,17 @@ use crate::{
     protocol::{time::UnixSeconds, validation::Issue},
 };
 
-/// `GET /connection/{connection_key}`.
+/// `GET /connection/{connection_key}`. No connection is linked to a system; as in Fides, its name stands for that.
 ///
 /// # Errors
 /// 404.
 pub(super) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
     match managed(context, key, |_| Ok(Command::Read)).await? {
-        (Reply::Connection(view), _) => Answer::json(OK, &view),
+        (Reply::Connection(Value::Object(mut view)), _) => {
+            let name = view.get("name").cloned().unwrap_or_default();
+            view.insert("system_key".to_owned(), name);
+            Answer::json(OK, &view)
+        }
         (other, key) => Err(refused(other, &key)),
     }
 }

@@ -19,6 +19,7 @@ mod compatibility;
 mod connect;
 mod connection_test;
 mod connection_types;
+mod connection_view;
 mod connections;
 mod connector_templates;
 mod definition_history;

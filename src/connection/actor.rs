@@ -212,7 +212,15 @@ impl<P: ObjectPorts> Actor<P> {
     /// The connection as the API shows it.
     fn shown(&self, record: &Record) -> Result<Reply, Stop> {
         let secrets = record.secrets.as_ref().map(|_| self.secrets(record)).transpose()?;
-        Ok(Reply::Connection(record.view(secrets.as_ref())))
+        let mut view = record.view(secrets.as_ref());
+        if let (Some(definition), Some(grant), Some(secrets)) = (&record.definition, &record.grant, &secrets) {
+            let requested = token_exchange::requested_scope(definition, &Values::new().with_all(secrets));
+            let missing = requested.as_ref().map(|requested| grant.lacks(requested.expose())).unwrap_or_default();
+            if let (Some(view), false) = (view.as_object_mut(), missing.is_empty()) {
+                view.insert("missing_scopes".to_owned(), missing.into());
+            }
+        }
+        Ok(Reply::Connection(view))
     }
 
     /// Tells the directory how things are. Should they change while it is told (or should another row overtake this one),

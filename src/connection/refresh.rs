@@ -121,6 +121,20 @@ impl Grant {
         let lifetime = self.expires_at.since(self.obtained_at);
         self.expires_at.minus(Seconds(configured_lead.0.min(lifetime.0 / LEAD_SHARE)))
     }
+
+    /// What was asked for and not granted (checklist K16). A provider that tells no scope has granted what was asked for
+    /// (RFC 6749 §5.1). Some separate scopes by commas.
+    #[must_use]
+    pub fn lacks<'a>(&self, requested: &'a str) -> Vec<&'a str> {
+        let Some(granted) = self.scope.as_deref() else { return Vec::new() };
+        let is_granted = |scope: &str| scopes(granted).any(|own| own == scope);
+        scopes(requested).filter(|scope| !is_granted(scope)).collect()
+    }
+}
+
+/// The single scopes of a text.
+fn scopes(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',']).filter(|scope| !scope.is_empty())
 }
 
 impl Condition {
@@ -241,6 +255,27 @@ mod tests {
         assert_eq!(grant().due_at(Seconds(100)), UnixSeconds(1_900));
         assert_eq!(grant().due_at(LEAD), UnixSeconds(1_800));
         assert_eq!(grant().due_at(Seconds(0)), UnixSeconds(2_000));
+    }
+
+    /// K16: what was granted is what counts, however it is separated; a provider that says nothing granted everything.
+    #[test]
+    fn scopes_that_were_not_granted_are_told() {
+        let lacking = |granted: Option<&str>, requested| {
+            let grant = Grant { scope: granted.map(str::to_owned), ..grant() };
+            grant.lacks(requested).join(" ")
+        };
+        for (granted, requested, missing) in [
+            (None, "a b", ""),
+            (Some("a b"), "b a", ""),
+            (Some("a"), "a b", "b"),
+            (Some("a,b"), "a b c", "c"),
+            (Some("ab"), "a b", "a b"),
+            (Some(""), "a,b", "a b"),
+            (Some("a b c"), "a", ""),
+            (Some("a"), "", ""),
+        ] {
+            assert_eq!(lacking(granted, requested), missing, "{granted:?} {requested}");
+        }
     }
 
     #[test]

@@ -142,6 +142,15 @@ pub fn address(
     exchange.url(exchange.request()?, &[])
 }
 
+/// The scope that a person is asked for: the parameter `scope` of the authorization request (RFC 6749 §4.1.1), where the
+/// definition has one.
+#[must_use]
+pub fn requested_scope(definition: &Definition, values: &Values<'_>) -> Option<SecretText> {
+    let request = definition.request(Action::Authorize)?;
+    let (_, scope) = request.query.iter().find(|(name, _)| name == "scope")?;
+    scope.parameter(values)
+}
+
 /// The request that gets tokens. For the code flow `values` must hold `code` and, with PKCE, `code_verifier`, which is
 /// put beside `code` where the definition does not name it (RFC 7636 §4.5).
 ///

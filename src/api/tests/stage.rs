@@ -165,9 +165,12 @@ impl Host {
         self.memory.advance(Seconds(seconds));
     }
 
-    /// The connection as it is shown.
+    /// The connection as it is shown, less what only its own route says: `system_key`, which is its name.
     pub(super) fn view(&self, key: &str) -> Value {
-        self.as_root("GET", &format!("/connection/{key}"), &Value::Null).json()
+        let mut view = self.as_root("GET", &format!("/connection/{key}"), &Value::Null).json();
+        let members = view.as_object_mut().unwrap();
+        assert_eq!(members.remove("system_key"), members.get("name").cloned());
+        view
     }
 }
 
