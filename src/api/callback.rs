@@ -15,9 +15,8 @@ use url::Url;
 use super::{
     Context, OK, Ports,
     answer::Answer,
-    connection::{connection_key, not_an_object, refused},
+    connection::{admitted, not_an_object, refused},
     error::ApiError,
-    guard::Guarded,
     input,
     page::{self, Next},
 };
@@ -115,8 +114,7 @@ fn authorized<P>(
 /// # Errors
 /// 422 for a malformed body, else as [`complete`].
 pub(super) async fn complete_by_caller<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
-    let key = connection_key(key)?;
+    let key = admitted(context, key).await?;
     let body = input::required_json(context.request)?;
     let Value::Object(members) = &body else {
         return Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])]));

@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use super::{
     Context, OK, Ports,
     answer::Answer,
-    connection::{connection_key, refused},
+    connection::{admitted, refused},
     error::ApiError,
-    guard::Guarded,
     input,
     page::{self, Next},
 };
@@ -35,8 +34,7 @@ use crate::{
 /// # Errors
 /// 404; 422 for an address that is not allowed, or what [`super::connection::authorize`] is refused for.
 pub(super) async fn make<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
-    let key = connection_key(key)?;
+    let key = admitted(context, key).await?;
     let return_to = return_to(context)?;
     match context.ports.command(&key, Command::MakeLink(return_to)).await? {
         Reply::Link(token, expires_at) => {

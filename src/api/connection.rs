@@ -11,7 +11,13 @@ pub(super) mod testing;
 use http::header;
 use serde_json::{Map, Value};
 
-use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input};
+use super::{
+    Context, OK, Ports,
+    answer::Answer,
+    error::ApiError,
+    guard::{self, Guarded},
+    input,
+};
 use crate::{
     connection::{
         command::{Command, LiveToken, Reply},
@@ -26,7 +32,7 @@ use crate::{
 /// # Errors
 /// 404.
 pub(super) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::Read)).await? {
+    match managed(context, key, Command::Read).await? {
         (Reply::Connection(Value::Object(mut view)), _) => {
             let name = view.get("name").cloned().unwrap_or_default();
             view.insert("system_key".to_owned(), name);
@@ -46,20 +52,17 @@ pub(super) async fn save_secrets<P: Ports>(
     key: &str,
     command: fn(Map<String, Value>) -> Command,
 ) -> Result<Answer, ApiError> {
-    let verify = std::cell::Cell::new(true);
-    let command = |context: &Context<'_, P>| {
-        verify.set(input::switch(context.request, "verify")?.unwrap_or(true));
-        match input::json(context.request)? {
-            Value::Object(secrets) => Ok(command(secrets)),
-            _ => Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])])),
-        }
+    let key = admitted(context, key).await?;
+    let verify = input::switch(context.request, "verify")?.unwrap_or(true);
+    let Value::Object(secrets) = input::json(context.request)? else {
+        return Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])]));
     };
-    match managed(context, key, command).await? {
-        (Reply::Done, key) => {
-            let outcome = if verify.get() { Some(testing::outcome(context, &key).await?) } else { None };
+    match context.ports.command(&key, command(secrets)).await? {
+        Reply::Done => {
+            let outcome = if verify { Some(testing::outcome(context, &key).await?) } else { None };
             testing::status("Secrets updated", outcome, &key)
         }
-        (other, key) => Err(refused(other, &key)),
+        other => Err(refused(other, &key)),
     }
 }
 
@@ -68,16 +71,13 @@ pub(super) async fn save_secrets<P: Ports>(
 /// # Errors
 /// 400 or 422 when definition or secrets do not allow one.
 pub(super) async fn authorize<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    let command = |context: &Context<'_, P>| {
-        let referer = context.request.headers().get(header::REFERER).and_then(|referer| referer.to_str().ok());
-        let origins = &context.deployment.settings.return_origins;
-        let key = connection_key(key)?;
-        let return_to = referer.and_then(|referer| return_address::of_referer(referer, &key, origins));
-        Ok(Command::BeginAuthorization(return_to.map(Into::into)))
-    };
-    match managed(context, key, command).await? {
-        (Reply::AuthorizationUrl(url), _) => Answer::json(OK, &url),
-        (other, key) => Err(refused(other, &key)),
+    let key = admitted(context, key).await?;
+    let referer = context.request.headers().get(header::REFERER).and_then(|referer| referer.to_str().ok());
+    let origins = &context.deployment.settings.return_origins;
+    let return_to = referer.and_then(|referer| return_address::of_referer(referer, &key, origins)).map(Into::into);
+    match context.ports.command(&key, Command::BeginAuthorization(return_to)).await? {
+        Reply::AuthorizationUrl(url) => Answer::json(OK, &url),
+        other => Err(refused(other, &key)),
     }
 }
 
@@ -109,20 +109,25 @@ fn shown_token(token: LiveToken, now: UnixSeconds) -> Map<String, Value> {
     shown
 }
 
-/// Checks the caller, then the path, then the body, and sends the command.
-async fn managed<'c, P: Ports>(
-    context: &Context<'c, P>,
+/// Checks the caller, then the path, and sends a command that needs nothing of the body.
+async fn managed<P: Ports>(
+    context: &Context<'_, P>,
     key: &str,
-    command: impl FnOnce(&Context<'c, P>) -> Result<Command, ApiError>,
+    command: Command,
 ) -> Result<(Reply, ConnectionKey), ApiError> {
-    Guarded::new(context)?.admit(context).await?;
-    let key = connection_key(key)?;
-    let reply = context.ports.command(&key, command(context)?).await?;
+    let key = admitted(context, key).await?;
+    let reply = context.ports.command(&key, command).await?;
     Ok((reply, key))
 }
 
+/// Checks the caller, then the path.
+pub(super) async fn admitted<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<ConnectionKey, ApiError> {
+    guard::admit(context).await?;
+    connection_key(key)
+}
+
 /// The key in the path.
-pub(super) fn connection_key(text: &str) -> Result<ConnectionKey, ApiError> {
+fn connection_key(text: &str) -> Result<ConnectionKey, ApiError> {
     ConnectionKey::parse(text)
         .map_err(|msg| ApiError::unprocessable(&[Issue::value(vec!["path".into(), "connection_key".into()], msg)]))
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard::Guarded};
+use super::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard};
 use crate::protocol::{
     form::Form,
     page::{Page, PageQuery},
@@ -21,7 +21,7 @@ pub(super) const SYSTEM_TYPES: [&str; 7] = ["saas", "manual", "database", "email
 /// # Errors
 /// 422 for a page, size or filter that is none, 400 when one comes twice.
 pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let form = Form::parse(context.request.uri().query().unwrap_or_default().as_bytes())?;
     let filter = Filter::read(&form)?;
     let query = PageQuery::read(form.parameter("page")?, form.parameter("size")?.or(Some(PAGE_SIZE)));
@@ -40,7 +40,7 @@ pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
 /// # Errors
 /// 404.
 pub(super) async fn secret<P: Ports>(context: &Context<'_, P>, kind: &str) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let template = find(context, kind).await?.ok_or_else(|| ApiError::no_connection_type(kind))?;
     Answer::json(OK, &template.secret_schema()?)
 }

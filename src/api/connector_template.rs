@@ -6,7 +6,7 @@
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
-use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input};
+use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard, input};
 use crate::{
     connection::{
         authorization,
@@ -21,7 +21,7 @@ use crate::{
 /// # Errors
 /// 415 for an archive, 422 with the place of each mistake, 409 when there are too many.
 pub(super) async fn register<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     refuse_archive(context.request)?;
     let document = input::document(context.request)?;
     let source = String::from_utf8_lossy(input::bytes(context.request)?);
@@ -43,7 +43,7 @@ pub(super) async fn register<P: Ports>(context: &Context<'_, P>) -> Result<Answe
 /// # Errors
 /// 503.
 pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let entries = context.ports.template_entries().await?;
     let summary = |entry: &Value| {
         json!({
@@ -62,7 +62,7 @@ pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
 /// # Errors
 /// 404.
 pub(super) async fn config<P: Ports>(context: &Context<'_, P>, kind: &str) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let template = find(context, kind).await?.ok_or_else(|| ApiError::no_template(kind))?;
     let media_type = HeaderValue::from_static("text/yaml; charset=utf-8");
     Ok(Answer { status: OK, headers: vec![(header::CONTENT_TYPE, media_type)], body: template.source.into_bytes() })
@@ -73,7 +73,7 @@ pub(super) async fn config<P: Ports>(context: &Context<'_, P>, kind: &str) -> Re
 /// # Errors
 /// 404.
 pub(super) async fn forget<P: Ports>(context: &Context<'_, P>, kind: &str) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let was_there = connector_template::is_kind(kind) && context.ports.remove_template(kind).await?;
     if !was_there {
         return Err(ApiError::unknown_connector_type(kind));

@@ -190,6 +190,14 @@ impl Guarded {
     }
 }
 
+/// Has the registry admit the caller of a request.
+///
+/// # Errors
+/// As [`Guarded::new`], then as [`Guarded::act`].
+pub(super) async fn admit<P: Ports>(context: &Context<'_, P>) -> Result<(), ApiError> {
+    Guarded::new(context)?.admit(context).await
+}
+
 /// The bearer token of a request: in the header, nowhere else (RFC 6750 §2).
 fn bearer_token(request: &http::Request<super::Body>) -> Result<SecretText, BearerProblem> {
     let has_token = |form: &[u8]| Form::parse(form).is_ok_and(|form| form.has("access_token"));

@@ -1,7 +1,7 @@
 //! `GET /api/v1/oauth/scope` (Fides) and `/oauth/scopes` (the specification): every scope, in registry order. `GET
 //! /api/v1/oauth/role`: the roles of Fides.
 
-use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded};
+use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard};
 use crate::authorization_server::scope_registry::{EVERY_SCOPE, ROLES};
 
 /// Lists every scope that can be given to a client.
@@ -9,7 +9,7 @@ use crate::authorization_server::scope_registry::{EVERY_SCOPE, ROLES};
 /// # Errors
 /// Those of the guard.
 pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     Answer::json(OK, &*EVERY_SCOPE)
 }
 
@@ -18,6 +18,6 @@ pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
 /// # Errors
 /// Those of the guard.
 pub(super) async fn roles<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     Ok(Answer::json_bytes(OK, ROLES.to_vec()))
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, guard::Guarded};
+use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, guard};
 use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     config::Problem,
@@ -85,7 +85,7 @@ async fn prune<P: Ports>(ports: &P, audit_before: UnixSeconds) -> Result<u32, Po
 /// # Errors
 /// Those of the guard; 503 when the directory or the registry does not answer.
 pub(super) async fn run<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     match sweep_and_prune(context.ports, context.deployment).await {
         (report, None) => {
             context.remarks.fault.replace(report.alarm());

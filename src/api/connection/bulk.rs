@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{not_an_object, refused};
 use crate::{
-    api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard::Guarded, input},
+    api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard, input},
     connection::{
         command::{Command, Refusal, Reply},
         connector_template::{ConnectorTemplate, InstanceKey},
@@ -25,7 +25,7 @@ const BULK_LIMIT: usize = 50;
 /// # Errors
 /// 422 for a malformed body; then nothing was stored.
 pub(in crate::api) async fn save<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let body = input::json(context.request)?;
     let items = read_items(&body).map_err(|issues| ApiError::unprocessable(&issues))?;
     let (mut succeeded, mut failed, mut templates) = (Vec::new(), Vec::new(), Known(Vec::new()));

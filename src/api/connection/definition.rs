@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{managed, refused};
+use super::{admitted, managed, refused};
 use crate::{
-    api::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded, input},
+    api::{Context, OK, Ports, answer::Answer, error::ApiError, guard, input},
     connection::{
         authorization,
         command::{Command, Refusal, Reply},
@@ -19,7 +19,7 @@ use crate::{
 /// # Errors
 /// 404 when there is no connection, or no definition.
 pub(in crate::api) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    answer(managed(context, key, |_| Ok(Command::ReadDefinition)).await?)
+    answer(managed(context, key, Command::ReadDefinition).await?)
 }
 
 /// `PATCH /connection/{connection_key}/saas_config`: JSON, or YAML by content type.
@@ -27,7 +27,10 @@ pub(in crate::api) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) 
 /// # Errors
 /// 422 with the place of each mistake.
 pub(in crate::api) async fn put<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    answer(managed(context, key, |context| input::document(context.request).map(Command::PutDefinition)).await?)
+    let key = admitted(context, key).await?;
+    let document = input::document(context.request)?;
+    let reply = context.ports.command(&key, Command::PutDefinition(document)).await?;
+    answer((reply, key))
 }
 
 /// `DELETE /connection/{connection_key}/saas_config`.
@@ -35,7 +38,7 @@ pub(in crate::api) async fn put<P: Ports>(context: &Context<'_, P>, key: &str) -
 /// # Errors
 /// 400 while there are secrets; 404 when there is no connection, or no definition.
 pub(in crate::api) async fn delete<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    answer(managed(context, key, |_| Ok(Command::DeleteDefinition)).await?)
+    answer(managed(context, key, Command::DeleteDefinition).await?)
 }
 
 /// `GET /connection/{connection_key}/saas-history`: the definitions that it had, newest first.
@@ -43,7 +46,7 @@ pub(in crate::api) async fn delete<P: Ports>(context: &Context<'_, P>, key: &str
 /// # Errors
 /// 404.
 pub(in crate::api) async fn history<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    answer(managed(context, key, |_| Ok(Command::ReadHistory)).await?)
+    answer(managed(context, key, Command::ReadHistory).await?)
 }
 
 /// `GET /connection/{connection_key}/saas-history/{version}`: the one of this version that it had last.
@@ -55,7 +58,7 @@ pub(in crate::api) async fn snapshot<P: Ports>(
     key: &str,
     version: String,
 ) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::ReadSnapshot(version))).await? {
+    match managed(context, key, Command::ReadSnapshot(version)).await? {
         (Reply::Refused(Refusal::NoDefinition), key) => Err(ApiError::no_snapshot(&key)),
         other => answer(other),
     }
@@ -67,7 +70,7 @@ pub(in crate::api) async fn snapshot<P: Ports>(
 /// # Errors
 /// 422 with the place of each mistake.
 pub(in crate::api) async fn validate<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let definition = Definition::from_document(input::document(context.request)?).and_then(|definition| {
         let issues = definition.check_hosts(&authorization::policy(&context.deployment.settings));
         if issues.is_empty() { Ok(definition) } else { Err(issues) }

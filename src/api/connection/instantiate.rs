@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{bulk::text, not_an_object, refused};
 use crate::{
-    api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard::Guarded, input},
+    api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard, input},
     connection::{
         command::{Command, Reply},
         connector_template::InstanceKey,
@@ -19,7 +19,7 @@ use crate::{
 /// # Errors
 /// 404 for an unknown type, 400 when the key or the instance key is used, 422 for secrets that do not fit.
 pub(in crate::api) async fn instantiate<P: Ports>(context: &Context<'_, P>, kind: &str) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let body = input::json(context.request)?;
     let order = Order::read(body).map_err(|issues| {
         let issues: Vec<_> = issues.into_iter().map(|issue| issue.within(&["body".into()])).collect();

@@ -1,7 +1,7 @@
 //! `GET /api/v1/connection`: which connections there are.
 
 use crate::{
-    api::{Context, OK, Ports, answer::Answer, connection_type::SYSTEM_TYPES, error::ApiError, guard::Guarded, input},
+    api::{Context, OK, Ports, answer::Answer, connection_type::SYSTEM_TYPES, error::ApiError, guard, input},
     connection::directory::{Filter, Tested},
     protocol::{form::Form, page::Page, validation::Issue},
 };
@@ -11,7 +11,7 @@ use crate::{
 /// # Errors
 /// 422 for a page, size or filter that is none, 400 when one comes twice that may not.
 pub(in crate::api) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    Guarded::new(context)?.admit(context).await?;
+    guard::admit(context).await?;
     let query = input::page_query(context.request)?;
     let page = match filter(context.request)? {
         Some(filter) => context.ports.page(query, filter).await?,

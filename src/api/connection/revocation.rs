@@ -17,7 +17,7 @@ use crate::{
 /// # Errors
 /// 404.
 pub(in crate::api) async fn revoke<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::Revoke)).await? {
+    match managed(context, key, Command::Revoke).await? {
         (Reply::Withdrawn(outcome), key) => {
             let (revoked, reason) = told(outcome, &key);
             Answer::json(OK, &json!({ "revoked_at_provider": revoked, "reason": reason }))
@@ -31,7 +31,7 @@ pub(in crate::api) async fn revoke<P: Ports>(context: &Context<'_, P>, key: &str
 /// # Errors
 /// 404.
 pub(in crate::api) async fn delete<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::Delete)).await? {
+    match managed(context, key, Command::Delete).await? {
         (Reply::Withdrawn(outcome), key) => {
             if let (Some(false), Some(reason)) = told(outcome, &key) {
                 context.remarks.fault.replace(Some(format!("tokens are not revoked at the provider: {reason}")));

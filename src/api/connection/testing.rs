@@ -16,7 +16,7 @@ use crate::{
 /// # Errors
 /// 404.
 pub(in crate::api) async fn test<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    match managed(context, key, |_| Ok(Command::Test)).await? {
+    match managed(context, key, Command::Test).await? {
         (Reply::Tested(outcome), key) => status("Test completed", Some(outcome), &key),
         (other, key) => Err(refused(other, &key)),
     }

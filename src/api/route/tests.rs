@@ -51,6 +51,18 @@ fn a_wrong_method_names_the_right_ones() {
     }
 }
 
+/// Wherever a page can be the answer, or a browser is told from another, its headers are read.
+#[test]
+fn browsers_are_known_by_their_paths() {
+    for path in ["/connect/x", "/api/v1/oauth/callback", "/api/v1/oauth/callback/", "/api/v1/connection/x/authorize"] {
+        assert!(is_for_browsers(path), "{path}");
+    }
+    assert!(!is_for_browsers("/api/v1/oauth/token") && !is_for_browsers("/api/v1/connection/x/access_token"));
+    for route in [Route::Callback, Route::ShowLink(String::new()), Route::FollowLink(String::new())] {
+        assert!(route.is_for_people() && is_for_browsers(route.template()), "{route:?}");
+    }
+}
+
 #[test]
 fn head_is_refused_where_get_has_effects() {
     for path in ["/api/v1/oauth/callback", "/api/v1/connection/shop/authorize", "/api/v1/connection/shop/test"] {
