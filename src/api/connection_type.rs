@@ -47,7 +47,7 @@ pub(super) async fn secret<P: Ports>(context: &Context<'_, P>, kind: &str) -> Re
 
 /// Which types are wanted.
 struct Filter {
-    /// A part of the type, in lower case.
+    /// A part of the type, in lower case; types are ASCII.
     search: String,
     /// Only types that support one of these, unless it is empty.
     actions: Vec<&'static str>,
@@ -69,7 +69,7 @@ impl Filter {
             let msg = format!("Input should be one of: {}", SYSTEM_TYPES.join(", "));
             return Err(unusable("enum", "system_type", msg));
         }
-        let search = form.parameter("search")?.unwrap_or_default().to_lowercase();
+        let search = form.parameter("search")?.unwrap_or_default().to_ascii_lowercase();
         Ok(Self { search, actions, saas: system_type.is_none_or(|system_type| system_type == "saas") })
     }
 

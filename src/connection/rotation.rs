@@ -20,10 +20,15 @@ pub struct SealedWith(String);
 impl SealedWith {
     /// The set of these ids, in whatever order and however often they come.
     #[must_use]
-    pub fn new(mut key_ids: Vec<&str>) -> Self {
-        key_ids.sort_unstable();
-        key_ids.dedup();
-        Self(key_ids.join(" "))
+    pub fn new(key_ids: Vec<&str>) -> Self {
+        // By insertion: lists are short, and the standard library's sort is heavy.
+        let mut set: Vec<&str> = Vec::new();
+        for id in key_ids {
+            if let Err(at) = set.binary_search(&id) {
+                set.insert(at, id);
+            }
+        }
+        Self(set.join(" "))
     }
 
     /// The set that the directory has stored.
