@@ -146,6 +146,19 @@ impl Answered {
     }
 }
 
+/// E8, L1: whatever a test does, afterwards nothing that is stored, and no name of anything, holds a secret.
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let dump = self.memory.dump();
+        for secret in [CANARY, "root-secret", "eyJ"] {
+            assert!(!dump.contains(secret), "{secret} in {dump}");
+        }
+    }
+}
+
 impl Host {
     /// A deployment with the usual settings, some changed.
     pub(super) fn with(changes: &[(&str, &str)]) -> Self {

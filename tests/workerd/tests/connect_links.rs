@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{CALLBACK, CODE_FLOW, at, authorize, connect, parameter, provider, read, root, secrets, text};
+use common::{
+    CALLBACK, CODE_FLOW, assert_kept_secret, at, authorize, connect, parameter, provider, read, root, secrets, text,
+};
 use workerd_tests::{Answer, Mock, Postern, Request, Setup};
 
 /// What browsers send with each page.
@@ -42,11 +44,11 @@ fn come_back(postern: &Postern, state: &str) -> Request {
     postern.get(&format!("{CALLBACK}?state={state}&code=c")).header("Accept", PAGE)
 }
 
-/// K4, H9: the browser with the cookie is let in and no other; the button counts on our own page only.
+/// K4, H9, E8: the browser with the cookie is let in and no other; the button counts on our own page only.
 #[test]
 fn only_the_browser_that_opened_a_link_finishes_the_authorization() {
     let mock = provider(|_, _| None);
-    let (postern, root) = start(Setup::new().set("REQUIRE_BROWSER_BINDING", "true"), &mock);
+    let (mut postern, root) = start(Setup::new().set("REQUIRE_BROWSER_BINDING", "true"), &mock);
     let first = link(&postern, &root);
     let page = postern.get(&first).header("Accept", PAGE).send().expect_status(200);
     assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
@@ -60,7 +62,10 @@ fn only_the_browser_that_opened_a_link_finishes_the_authorization() {
     let back = come_back(&postern, &state).header("Cookie", &format!("other=1; {cookie}")).send().expect_status(200);
     assert_eq!(back.header("Content-Type"), Some("text/html; charset=utf-8"));
     assert!(back.header("Set-Cookie").is_some_and(|gone| gone.contains("Max-Age=0")), "{back:?}");
-    drop(read(&postern, &root, "shop").expect_status(200));
+    let token = text(&read(&postern, &root, "shop").expect_status(200).json(), "access_token");
+    // E8: neither the links nor what they left are found in anything that is stored or printed.
+    let (links, nonce) = (first.rsplit('/').next().unwrap(), cookie.split('=').nth(1).unwrap());
+    assert_kept_secret(&mut postern, "shop", &[links, nonce, &state, &token]);
 }
 
 /// K10: a page that asked for the address gets its browser back, if its origin is allowed.
