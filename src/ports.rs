@@ -17,7 +17,6 @@ use crate::{
     },
     connection::{
         command::{Command, Reply},
-        connector_template::ConnectorTemplate,
         directory::{Filter, Row},
         history::Label,
         key::ConnectionKey,
@@ -160,12 +159,12 @@ pub trait Listing {
 
 /// The registered connector templates, seen from a request.
 pub trait Templates {
-    /// The template of a type.
-    async fn template(&self, kind: &str) -> Result<Option<ConnectorTemplate>, PortError>;
+    /// The stored form of the template of a type.
+    async fn template(&self, kind: &str) -> Result<Option<String>, PortError>;
     /// What is listed of each, by type.
     async fn template_entries(&self) -> Result<Vec<Value>, PortError>;
     /// Stores a template in place of an earlier one of its type, and what is listed of it; false when there are too many.
-    async fn put_template(&self, template: ConnectorTemplate, entry: Value) -> Result<bool, PortError>;
+    async fn put_template(&self, kind: &str, entry: &Value, stored: &str) -> Result<bool, PortError>;
     /// Forgets the template of a type; says whether there was one.
     async fn remove_template(&self, kind: &str) -> Result<bool, PortError>;
 }

@@ -4,9 +4,9 @@
 //! object says that there is none, and a copy that cannot be read or written is no more than a line in the log.
 
 use http::{HeaderValue, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard, input};
+use super::{Context, OK, Ports, answer::Answer, connection_type::Wanted, error::ApiError, guard, input, route::Route};
 use crate::{
     connection::{
         authorization,
@@ -16,70 +16,101 @@ use crate::{
     protocol::time::UnixSeconds,
 };
 
-/// `POST /connector-templates/register`: takes a definition in JSON, or YAML by content type.
+/// All routes of templates and connection types. One function, since several would weigh more:
+///
+/// - `POST /connector-templates/register` takes a definition in JSON, or YAML by content type;
+/// - `GET /connector-templates` lists what there is, by type, `GET /connection_type` what connections can be made of;
+/// - `GET /connector-templates/{connector_type}/config` gives the text that was registered,
+///   `GET /connection_type/{connector_type}/secret` the secrets that a connection of the type needs;
+/// - `DELETE /connector-templates/{connector_type}` leaves connections that were made of it as they are.
 ///
 /// # Errors
-/// 415 for an archive, 422 with the place of each mistake, 409 when there are too many.
-pub(super) async fn register<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
+/// 415 for an archive, 422 with the place of each mistake, 409 when there are too many; 404 for a type that is not there.
+pub(super) async fn carry_out<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<Answer, ApiError> {
     guard::admit(context).await?;
+    match &route {
+        Route::RegisterTemplate => register(context).await,
+        Route::ForgetTemplate(kind) => forget(context, kind).await,
+        Route::ListTemplates | Route::ListConnectionTypes => {
+            let is_summary = route == Route::ListTemplates;
+            let wanted = if is_summary { None } else { Some(Wanted::read(context.request)?) };
+            let entries = context.ports.template_entries().await?;
+            let shown = match wanted {
+                Some(wanted) => wanted.page(entries),
+                None => entries.iter().map(summary).collect(),
+            };
+            Answer::json(OK, &shown)
+        }
+        Route::ReadTemplate(kind) | Route::ReadSecretSchema(kind) => {
+            let is_schema = matches!(route, Route::ReadSecretSchema(_));
+            match find(context, kind).await? {
+                Some(template) if is_schema => Answer::json(OK, &template.secret_schema()?),
+                Some(template) => Ok(yaml(template.source)),
+                None if is_schema => Err(ApiError::no_connection_type(kind)),
+                None => Err(ApiError::no_template(kind)),
+            }
+        }
+        _ => Err(ApiError::no_such_route()),
+    }
+}
+
+/// Stores a template.
+async fn register<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
+    let (template, entry) = checked(context)?;
+    let (now, stored) = (context.ports.now(), template.stored());
+    if !context.ports.put_template(&template.kind, &entry, &stored).await? {
+        return Err(ApiError::too_many_templates());
+    }
+    keep_copy(context, &template.kind, &stored, now).await;
+    done("Connector template successfully registered.")
+}
+
+/// The template in the body, and what is listed of it.
+fn checked<P>(context: &Context<'_, P>) -> Result<(ConnectorTemplate, Value), ApiError> {
     refuse_archive(context.request)?;
     let document = input::document(context.request)?;
     let source = String::from_utf8_lossy(input::bytes(context.request)?);
     let policy = authorization::policy(&context.deployment.settings);
-    let (template, entry) = ConnectorTemplate::check(document, &source, &policy).map_err(|issues| {
+    ConnectorTemplate::check(document, &source, &policy).map_err(|issues| {
         let issues: Vec<_> = issues.into_iter().map(|issue| issue.within(&["body".into()])).collect();
         ApiError::unprocessable(&issues)
-    })?;
-    let now = context.ports.now();
-    if !context.ports.put_template(template.clone(), entry).await? {
-        return Err(ApiError::too_many_templates());
-    }
-    keep_copy(context, &template, now).await;
-    Answer::json(OK, &json!({ "message": "Connector template successfully registered." }))
+    })
 }
 
-/// `GET /connector-templates`: what there is, by type.
-///
-/// # Errors
-/// 503.
-pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    guard::admit(context).await?;
-    let entries = context.ports.template_entries().await?;
-    let summary = |entry: &Value| {
-        json!({
-            "type": entry["identifier"],
-            "name": entry["human_readable"],
-            "supported_actions": entry["supported_actions"],
-            "category": entry["category"],
-            "custom": entry["custom"],
-        })
-    };
-    Answer::json(OK, &entries.iter().map(summary).collect::<Vec<_>>())
-}
-
-/// `GET /connector-templates/{connector_type}/config`: the text that was registered.
-///
-/// # Errors
-/// 404.
-pub(super) async fn config<P: Ports>(context: &Context<'_, P>, kind: &str) -> Result<Answer, ApiError> {
-    guard::admit(context).await?;
-    let template = find(context, kind).await?.ok_or_else(|| ApiError::no_template(kind))?;
-    let media_type = HeaderValue::from_static("text/yaml; charset=utf-8");
-    Ok(Answer { status: OK, headers: vec![(header::CONTENT_TYPE, media_type)], body: template.source.into_bytes() })
-}
-
-/// `DELETE /connector-templates/{connector_type}`: connections that were made of it stay as they are.
-///
-/// # Errors
-/// 404.
-pub(super) async fn forget<P: Ports>(context: &Context<'_, P>, kind: &str) -> Result<Answer, ApiError> {
-    guard::admit(context).await?;
+/// Forgets a template, then its copy.
+async fn forget<P: Ports>(context: &Context<'_, P>, kind: &str) -> Result<Answer, ApiError> {
     let was_there = connector_template::is_kind(kind) && context.ports.remove_template(kind).await?;
     if !was_there {
         return Err(ApiError::unknown_connector_type(kind));
     }
     remark(context, context.ports.remove_copy(kind).await);
-    Answer::json(OK, &json!({ "message": "Custom connector template successfully deleted." }))
+    done("Custom connector template successfully deleted.")
+}
+
+/// What the list says of a template.
+fn summary(entry: &Value) -> Value {
+    let mut members = Map::new();
+    for (name, from) in [
+        ("type", "identifier"),
+        ("name", "human_readable"),
+        ("supported_actions", "supported_actions"),
+        ("category", "category"),
+        ("custom", "custom"),
+    ] {
+        members.insert(name.to_owned(), entry[from].clone());
+    }
+    Value::Object(members)
+}
+
+/// An answer of one sentence.
+fn done(message: &'static str) -> Result<Answer, ApiError> {
+    Answer::json(OK, &json!({ "message": message }))
+}
+
+/// An answer in YAML.
+fn yaml(text: String) -> Answer {
+    let media_type = HeaderValue::from_static("text/yaml; charset=utf-8");
+    Answer { status: OK, headers: vec![(header::CONTENT_TYPE, media_type)], body: text.into_bytes() }
 }
 
 /// The template of a type, perhaps as it was up to a minute ago.
@@ -99,18 +130,15 @@ pub(super) async fn find<P: Ports>(
     if let Some(template) = copy.and_then(|text| connector_template::in_copy(&text, kind, now)) {
         return Ok(Some(template));
     }
-    let template = context.ports.template(kind).await?;
-    if let Some(template) = &template {
-        keep_copy(context, template, now).await;
-    }
-    Ok(template)
+    let Some(stored) = context.ports.template(kind).await? else { return Ok(None) };
+    let template = ConnectorTemplate::read(&stored).ok_or_else(|| PortError("a template is damaged".to_owned()))?;
+    keep_copy(context, kind, &stored, now).await;
+    Ok(Some(template))
 }
 
 /// Stores a copy of what is true since an instant.
-async fn keep_copy<P: Ports>(context: &Context<'_, P>, template: &ConnectorTemplate, at: UnixSeconds) {
-    if let Some(text) = connector_template::copy(template, at) {
-        remark(context, context.ports.put_copy(&template.kind, &text).await);
-    }
+async fn keep_copy<P: Ports>(context: &Context<'_, P>, kind: &str, stored: &str, at: UnixSeconds) {
+    remark(context, context.ports.put_copy(kind, &connector_template::copy(stored, at)).await);
 }
 
 /// The result, or a remark in the log.

@@ -271,12 +271,12 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::TestConnection(key) => connection::testing::test(context, &key).await,
         Route::RevokeConnection(key) => connection::revocation::revoke(context, &key).await,
         Route::Instantiate(kind) => connection::instantiate::instantiate(context, &kind).await,
-        Route::ListConnectionTypes => connection_type::list(context).await,
-        Route::ReadSecretSchema(kind) => connection_type::secret(context, &kind).await,
-        Route::RegisterTemplate => connector_template::register(context).await,
-        Route::ListTemplates => connector_template::list(context).await,
-        Route::ReadTemplate(kind) => connector_template::config(context, &kind).await,
-        Route::ForgetTemplate(kind) => connector_template::forget(context, &kind).await,
+        route @ (Route::ListConnectionTypes
+        | Route::ReadSecretSchema(_)
+        | Route::RegisterTemplate
+        | Route::ListTemplates
+        | Route::ReadTemplate(_)
+        | Route::ForgetTemplate(_)) => connector_template::carry_out(context, route).await,
         Route::Sweep => sweep::run(context).await,
     }
 }

@@ -131,10 +131,7 @@ impl<P: ObjectPorts> Actor<P> {
     pub async fn execute(self: &Rc<Self>, command: Command) -> Result<Reply, PortError> {
         let result = match command {
             Command::Save(input) => self.save(input).await,
-            Command::SaveWithSecrets(input, document, secrets) => {
-                self.save_with_secrets(input, document, &secrets).await
-            }
-            Command::Instantiate(input, document, secrets) => self.instantiate(input, document, &secrets).await,
+            Command::Make(input, document, secrets, former) => self.make(input, document, &secrets, former).await,
             Command::Read => self.read(),
             Command::Delete => self.delete().await,
             Command::PutDefinition(document) => self.put_definition(document).await,

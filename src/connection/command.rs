@@ -20,10 +20,9 @@ pub struct Addressed {
 pub enum Command {
     /// Create it, or change what the operator says about it.
     Save(ProfileInput),
-    /// As `Save`, and replace some of its secrets; where it is not there yet, make it of the document of a template.
-    SaveWithSecrets(ProfileInput, Option<Value>, Map<String, Value>),
-    /// Make it of the document of a template, with these secrets.
-    Instantiate(ProfileInput, Value, Map<String, Value>),
+    /// Make it of the document of a template, with these secrets. Where it is there already, and may be, do as `Save`, and
+    /// replace some of its secrets.
+    Make(ProfileInput, Option<Value>, Map<String, Value>, Former),
     /// Show it.
     Read,
     /// Forget it, tokens included.
@@ -63,6 +62,15 @@ pub enum Command {
     Test,
     /// Have the provider revoke its tokens (RFC 7009), and forget them.
     Revoke,
+}
+
+/// What becomes of a connection that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Former {
+    /// It is changed.
+    Changed,
+    /// It stays as it is, and nothing is made.
+    InTheWay,
 }
 
 /// A return from the provider, and who brings it.

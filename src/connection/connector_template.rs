@@ -3,8 +3,8 @@
 //! Decides: what may be registered, what is listed of it, how old a copy may be. Leaves to others: what a definition may
 //! hold (`definition`), where templates are stored (the object of the directory is the truth; copies may be elsewhere).
 
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::{
     definition::{Authentication, Definition, INSTANCE_KEY, Parameter, instantiate},
@@ -34,8 +34,8 @@ const COPY_LIFETIME: Seconds = Seconds(60);
 /// A key that stands for all keys while a template is checked.
 const SAMPLE_KEY: &str = "instance";
 
-/// A registered template, as stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A registered template.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectorTemplate {
     /// `type` of its definition, in lower case.
     pub kind: String,
@@ -69,6 +69,30 @@ impl ConnectorTemplate {
             issues.push(Issue::value(at(place, "name"), msg));
         }
         if issues.is_empty() { Ok((Self { kind, document, source: source.to_owned() }, entry)) } else { Err(issues) }
+    }
+
+    /// Its stored form: a JSON object.
+    #[must_use]
+    pub fn stored(&self) -> String {
+        let members = [("kind", text(&self.kind)), ("document", self.document.clone()), ("source", text(&self.source))];
+        object(members).to_string()
+    }
+
+    /// The template of a stored form.
+    #[must_use]
+    pub fn read(stored: &str) -> Option<Self> {
+        Self::of(serde_json::from_slice(stored.as_bytes()).ok()?)
+    }
+
+    /// The template of a stored form that is read already.
+    fn of(mut stored: Value) -> Option<Self> {
+        let mut take = |name: &str| stored.get_mut(name).map(Value::take);
+        match (take("kind"), take("document"), take("source")) {
+            (Some(Value::String(kind)), Some(document), Some(Value::String(source))) => {
+                Some(Self { kind, document, source })
+            }
+            _ => None,
+        }
     }
 
     /// The document of one connection.
@@ -107,26 +131,21 @@ impl InstanceKey {
     }
 }
 
-/// A copy of a template, somewhere where reading is fast and may be late.
-#[derive(Serialize, Deserialize)]
-struct Copy {
-    /// When it was true.
-    at: UnixSeconds,
-    /// The template.
-    template: ConnectorTemplate,
-}
-
-/// The text of a copy of a template that was true at an instant.
+/// The text of a copy: a stored form, and the instant at which it was true.
 #[must_use]
-pub fn copy(template: &ConnectorTemplate, at: UnixSeconds) -> Option<String> {
-    serde_json::to_string(&Copy { at, template: template.clone() }).ok()
+pub fn copy(stored: &str, at: UnixSeconds) -> String {
+    object([("at", at.0.into()), ("template", text(stored))]).to_string()
 }
 
 /// The template in the text of a copy, unless that is too old or not readable. A copy from the future is not trusted.
 #[must_use]
-pub fn in_copy(text: &str, kind: &str, now: UnixSeconds) -> Option<ConnectorTemplate> {
-    let Copy { at, template } = serde_json::from_slice(text.as_bytes()).ok()?;
-    (at <= now && now < at.plus(COPY_LIFETIME) && template.kind == kind).then_some(template)
+pub fn in_copy(copy: &str, kind: &str, now: UnixSeconds) -> Option<ConnectorTemplate> {
+    let copy: Value = serde_json::from_slice(copy.as_bytes()).ok()?;
+    let at = UnixSeconds(copy.get("at")?.as_u64()?);
+    if now < at || at.plus(COPY_LIFETIME) <= now {
+        return None;
+    }
+    ConnectorTemplate::read(copy.get("template")?.as_str()?).filter(|template| template.kind == kind)
 }
 
 /// Whether a text can be the type of a template.
@@ -134,32 +153,6 @@ pub fn in_copy(text: &str, kind: &str, now: UnixSeconds) -> Option<ConnectorTemp
 pub fn is_kind(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     (1..=KIND_LIMIT).contains(&text.len()) && text.bytes().all(allowed) && !matches!(text, "." | "..")
-}
-
-/// What the object that stores templates is asked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum TemplateRequest {
-    /// Store one in place of an earlier one of its type, and what is listed of it.
-    Put(ConnectorTemplate, Value),
-    /// The one of a type.
-    Find(String),
-    /// What is listed of all, by type.
-    List,
-    /// Forget the one of a type.
-    Remove(String),
-}
-
-/// What it answers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum TemplateReply {
-    /// Whether it is stored: not when there would be more than [`TEMPLATE_LIMIT`].
-    Stored(bool),
-    /// The one of that type.
-    Found(Option<ConnectorTemplate>),
-    /// What is listed of all.
-    Entries(Vec<Value>),
-    /// Whether there was one.
-    Removed(bool),
 }
 
 /// The definition of one connection.
@@ -186,20 +179,20 @@ fn entry(definition: &Definition) -> Value {
     let shown = |name: &str| document.pointer(&format!("/display_info/{name}"));
     let texts = |name: &str| shown(name).filter(|list| is_list_of_texts(list));
     let by_code = matches!(definition.authentication(), Some(Authentication::AuthorizationCode(_)));
-    json!({
-        "identifier": definition.kind(),
-        "type": "saas",
-        "human_readable": definition.name(),
-        "encoded_icon": null,
-        "authorization_required": by_code,
-        "user_guide": document.get("user_guide").filter(|guide| guide.is_string()),
-        "supported_actions": supported_actions(document),
-        "category": shown("category").filter(|category| category.is_string()),
-        "tags": texts("tags"),
-        "enabled_features": texts("enabled_features"),
-        "custom": true,
-        "default_connector_available": false,
-    })
+    object([
+        ("identifier", text(definition.kind())),
+        ("type", text("saas")),
+        ("human_readable", text(definition.name())),
+        ("encoded_icon", Value::Null),
+        ("authorization_required", by_code.into()),
+        ("user_guide", document.get("user_guide").filter(|guide| guide.is_string()).cloned().into()),
+        ("supported_actions", supported_actions(document)),
+        ("category", shown("category").filter(|category| category.is_string()).cloned().into()),
+        ("tags", texts("tags").cloned().into()),
+        ("enabled_features", texts("enabled_features").cloned().into()),
+        ("custom", true.into()),
+        ("default_connector_available", false.into()),
+    ])
 }
 
 /// Whether a value is a list of texts.
@@ -208,103 +201,151 @@ fn is_list_of_texts(value: &Value) -> bool {
 }
 
 /// What of data requests a document describes: reading, erasing, consent.
-fn supported_actions(document: &Value) -> Vec<&'static str> {
-    let is_there = |value: Option<&Value>| !matches!(value, None | Some(Value::Null)) && value != Some(&json!([]));
+fn supported_actions(document: &Value) -> Value {
+    let is_there = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => false,
+        Some(Value::Array(elements)) => !elements.is_empty(),
+        Some(_) => true,
+    };
     let endpoints = document.get("endpoints").and_then(Value::as_array);
     let asks = |kind: &str| {
         let mut endpoints = endpoints.into_iter().flatten();
         endpoints.any(|endpoint| is_there(endpoint.get("requests").and_then(|requests| requests.get(kind))))
     };
-    let erases = asks("update") || asks("delete") || is_there(document.get("data_protection_request"));
-    let consents = is_there(document.get("consent_requests"));
-    let all = [("access", asks("read")), ("erasure", erases), ("consent", consents)];
-    all.into_iter().filter(|(_, supported)| *supported).map(|(action, _)| action).collect()
+    let mut actions = Vec::new();
+    if asks("read") {
+        actions.push(text("access"));
+    }
+    if asks("update") || asks("delete") || is_there(document.get("data_protection_request")) {
+        actions.push(text("erasure"));
+    }
+    if is_there(document.get("consent_requests")) {
+        actions.push(text("consent"));
+    }
+    actions.into()
 }
 
-/// What secrets a connection of some type needs, much like a JSON schema.
-#[derive(Debug, Serialize)]
-pub struct SecretSchema {
-    /// The name that errors have too.
-    title: String,
-    /// Always `object`.
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// Parameters, then external references.
-    properties: Properties,
-    /// Names of those that must be there.
-    required: Vec<String>,
-    /// What properties refer to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    definitions: Option<Value>,
-}
-
-/// Members in the order of the document, which forms are shown in; `serde_json`'s own map would sort them.
+/// What secrets a connection of some type needs, much like a JSON schema: members in the order of the document, which
+/// forms show them in; `serde_json`'s own map would sort them.
 #[derive(Debug)]
-struct Properties(Vec<(String, Value)>);
+pub struct SecretSchema(Vec<(&'static str, Part)>);
 
-impl Serialize for Properties {
+/// A member of the schema.
+#[derive(Debug)]
+enum Part {
+    /// As it is.
+    Plain(Value),
+    /// The properties, in order.
+    Properties(Vec<(String, Value)>),
+}
+
+impl Serialize for Part {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, property)| (name, property)))
+        match self {
+            Self::Plain(value) => value.serialize(serializer),
+            Self::Properties(properties) => serializer.collect_map(properties.iter().map(|(name, own)| (name, own))),
+        }
+    }
+}
+
+impl Serialize for SecretSchema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, part)| (name, part)))
     }
 }
 
 impl SecretSchema {
-    /// The schema of a definition.
+    /// The schema of a definition: parameters, then external references.
     fn of(definition: &Definition) -> Self {
-        let references = definition.document().get("external_references").and_then(Value::as_array);
-        let references = || references.into_iter().flatten().filter_map(reference);
-        let parameters = definition.parameters().iter();
-        let required = parameters.clone().filter(|parameter| parameter.is_required()).map(|own| own.name.clone());
-        let required: Vec<String> = required.chain(references().map(|(name, _)| name)).collect();
-        let shown = parameters.map(|own| (own.name.clone(), parameter(own, definition.is_sensitive(&own.name))));
-        Self {
-            title: format!("{}_schema", definition.kind()),
-            kind: "object",
-            properties: Properties(shown.chain(references()).collect()),
-            required,
-            definitions: references().next().map(|_| reference_definitions()),
+        let (mut properties, mut required) = (Vec::new(), Vec::new());
+        for own in definition.parameters() {
+            if own.is_required() {
+                required.push(text(&own.name));
+            }
+            properties.push((own.name.clone(), parameter(own, definition.is_sensitive(&own.name))));
         }
+        let references = definition.document().get("external_references").and_then(Value::as_array);
+        for own in references.into_iter().flatten() {
+            if let Some(name) = own.get("name").and_then(Value::as_str) {
+                required.push(text(name));
+                properties.push((name.to_owned(), reference(name, own)));
+            }
+        }
+        let mut parts = vec![
+            ("title", Part::Plain(format!("{}_schema", definition.kind()).into())),
+            ("type", Part::Plain(text("object"))),
+            ("properties", Part::Properties(properties)),
+            ("required", Part::Plain(required.into())),
+        ];
+        if references.is_some_and(|references| !references.is_empty()) {
+            parts.push(("definitions", Part::Plain(reference_definitions())));
+        }
+        Self(parts)
     }
 }
 
 /// The property of a parameter.
 fn parameter(parameter: &Parameter, sensitive: bool) -> Value {
-    let mut property = json!({
-        "title": parameter.label.as_ref().unwrap_or(&parameter.name),
-        "type": if parameter.multiselect { "array" } else { "string" },
-        "sensitive": sensitive,
-        "options": Some(&parameter.options).filter(|options| !options.is_empty()),
-        "multiselect": parameter.multiselect,
-        "param_type": parameter.kind,
-        "allowed_values": parameter.allowed_values,
-    });
-    add(&mut property, "description", parameter.description.clone().map(Value::from));
+    let options = Some(parameter.options.clone()).filter(|options| !options.is_empty());
+    let mut property = object([
+        ("title", text(parameter.label.as_ref().unwrap_or(&parameter.name))),
+        ("type", text(if parameter.multiselect { "array" } else { "string" })),
+        ("sensitive", sensitive.into()),
+        ("options", options.into()),
+        ("multiselect", parameter.multiselect.into()),
+        ("param_type", parameter.kind.clone().into()),
+        ("allowed_values", parameter.allowed_values.clone().into()),
+    ]);
+    add(&mut property, "description", parameter.description.clone().map(Value::String));
     add(&mut property, "default", parameter.default_value.clone().filter(|_| !parameter.is_required()));
     property
 }
 
-/// Name and property of an external reference.
-fn reference(reference: &Value) -> Option<(String, Value)> {
-    let text = |name: &str| reference.get(name).and_then(Value::as_str);
-    let name = text("name")?;
-    let mut property = json!({
-        "title": text("label").unwrap_or(name),
-        "external_reference": true,
-        "allOf": [{ "$ref": "#/definitions/FidesDatasetReference" }],
-    });
-    add(&mut property, "description", text("description").map(Value::from));
-    Some((name.to_owned(), property))
+/// The property of an external reference.
+fn reference(name: &str, reference: &Value) -> Value {
+    let member = |name: &str| reference.get(name).filter(|member| member.is_string()).cloned();
+    let kind = object([("$ref", text("#/definitions/FidesDatasetReference"))]);
+    let mut property = object([
+        ("title", member("label").unwrap_or_else(|| text(name))),
+        ("external_reference", true.into()),
+        ("allOf", Value::Array(vec![kind])),
+    ]);
+    add(&mut property, "description", member("description"));
+    property
 }
 
 /// What a reference into a dataset looks like.
 fn reference_definitions() -> Value {
-    let text = |title: &str| json!({ "title": title, "type": "string" });
-    json!({ "FidesDatasetReference": {
-        "title": "FidesDatasetReference",
-        "type": "object",
-        "properties": { "dataset": text("Dataset"), "field": text("Field"), "direction": text("Direction") },
-        "required": ["dataset", "field"],
-    } })
+    let string = |title: &str| object([("title", text(title)), ("type", text("string"))]);
+    let properties =
+        object([("dataset", string("Dataset")), ("field", string("Field")), ("direction", string("Direction"))]);
+    let required = Value::Array(vec![text("dataset"), text("field")]);
+    let reference = object([
+        ("title", text("FidesDatasetReference")),
+        ("type", text("object")),
+        ("properties", properties),
+        ("required", required),
+    ]);
+    object([("FidesDatasetReference", reference)])
+}
+
+/// An object of these members.
+fn object<const COUNT: usize>(members: [(&'static str, Value); COUNT]) -> Value {
+    collected(&mut members.into_iter())
+}
+
+/// The one body of [`object`].
+fn collected(members: &mut dyn Iterator<Item = (&'static str, Value)>) -> Value {
+    let mut object = Map::new();
+    for (name, value) in members {
+        object.insert(name.to_owned(), value);
+    }
+    Value::Object(object)
+}
+
+/// A text as a value.
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
 }
 
 /// Adds a member to an object, if there is one to add.
@@ -316,6 +357,8 @@ fn add(object: &mut Value, name: &str, value: Option<Value>) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// The stored form: reverting a change to it must make this fail.
@@ -325,15 +368,18 @@ mod tests {
         let source = "fides_key: <instance_fides_key>\ntype: Shop\n".to_owned();
         let template = ConnectorTemplate { kind: "shop".to_owned(), document, source };
         let pinned = include_str!("../../fixtures/storage/v1/connector_template.json").trim_end();
-        assert_eq!(serde_json::to_string(&template).unwrap(), pinned);
-        assert_eq!(serde_json::from_str::<ConnectorTemplate>(pinned).unwrap(), template);
+        assert_eq!(template.stored(), pinned);
+        assert_eq!(ConnectorTemplate::read(pinned), Some(template));
+        for damaged in ["", "null", "[]", "{}", r#"{"kind":1,"document":{},"source":""}"#, r#"{"kind":"shop"}"#] {
+            assert_eq!(ConnectorTemplate::read(damaged), None, "{damaged}");
+        }
     }
 
     /// D27: a copy is good from its instant on for a minute, for its own type.
     #[test]
     fn a_copy_is_good_for_a_minute() {
         let template = ConnectorTemplate { kind: "shop".to_owned(), document: json!({}), source: String::new() };
-        let text = copy(&template, UnixSeconds(1000)).unwrap();
+        let text = copy(&template.stored(), UnixSeconds(1000));
         for (now, good) in [(999, false), (1000, true), (1059, true), (1060, false)] {
             assert_eq!(in_copy(&text, "shop", UnixSeconds(now)).is_some(), good, "{now}");
         }

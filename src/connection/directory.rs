@@ -6,11 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    connector_template::{TemplateReply, TemplateRequest},
-    key::ConnectionKey,
-    rotation::SealedWith,
-};
+use super::{key::ConnectionKey, rotation::SealedWith};
 use crate::protocol::{
     page::{Page, PageQuery},
     time::UnixSeconds,
@@ -103,8 +99,14 @@ pub enum DirectoryRequest {
     SealedOtherwise(String),
     /// See [`crate::ports::Listing::sealed_with`].
     SealedWith(SealedWith, u32),
-    /// See [`crate::ports::Templates`].
-    Template(TemplateRequest),
+    /// See [`crate::ports::Templates::template`].
+    Template(String),
+    /// See [`crate::ports::Templates::template_entries`].
+    TemplateEntries,
+    /// See [`crate::ports::Templates::put_template`]: the type, what is listed, the stored form.
+    PutTemplate(String, String, String),
+    /// See [`crate::ports::Templates::remove_template`].
+    RemoveTemplate(String),
 }
 
 /// What the directory object answers.
@@ -112,16 +114,14 @@ pub enum DirectoryRequest {
 pub enum DirectoryReply {
     /// Stored.
     Done,
-    /// Whether nobody else has its instance key.
-    Claimed(bool),
-    /// Whether it was listed.
-    Removed(bool),
-    /// One page.
+    /// Whether it was done, or there was something to be done.
+    Whether(bool),
+    /// One page, or all there is of a list.
     Page(Page),
     /// Who is due, or of a set of keys.
     Due(Vec<ConnectionKey>),
     /// How many connections need which keys.
     Counts(Vec<(SealedWith, u32)>),
-    /// What the templates say.
-    Template(TemplateReply),
+    /// The stored form of a template.
+    Template(Option<String>),
 }

@@ -99,13 +99,18 @@ impl Rows {
     fn execute(&self, request: DirectoryRequest) -> std::result::Result<DirectoryReply, PortError> {
         let reply = match request {
             DirectoryRequest::Put(row) => self.put(&row).map(|()| DirectoryReply::Done),
-            DirectoryRequest::Claim(row) => self.claim(&row).map(DirectoryReply::Claimed),
-            DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Removed),
+            DirectoryRequest::Claim(row) => self.claim(&row).map(DirectoryReply::Whether),
+            DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Whether),
             DirectoryRequest::Page(query, filter) => self.page(query, &filter).map(DirectoryReply::Page),
             DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
             DirectoryRequest::SealedOtherwise(key_id) => self.sealed_otherwise(&key_id).map(DirectoryReply::Counts),
             DirectoryRequest::SealedWith(keys, limit) => self.sealed_with(&keys, limit).map(DirectoryReply::Due),
-            DirectoryRequest::Template(request) => templates::execute(&self.sql, request).map(DirectoryReply::Template),
+            DirectoryRequest::Template(kind) => templates::find(&self.sql, kind).map(DirectoryReply::Template),
+            DirectoryRequest::TemplateEntries => templates::entries(&self.sql).map(DirectoryReply::Page),
+            DirectoryRequest::PutTemplate(kind, entry, body) => {
+                templates::put(&self.sql, kind, entry, body).map(DirectoryReply::Whether)
+            }
+            DirectoryRequest::RemoveTemplate(kind) => templates::remove(&self.sql, kind).map(DirectoryReply::Whether),
         };
         reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }

@@ -8,7 +8,6 @@ use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     connection::{
         command::{Addressed, Command, Reply},
-        connector_template::{ConnectorTemplate, TemplateReply, TemplateRequest},
         directory::{DirectoryReply, DirectoryRequest, Filter, Row},
         key::ConnectionKey,
         rotation::SealedWith,
@@ -90,42 +89,26 @@ impl Listing for EdgePorts {
 }
 
 impl Templates for EdgePorts {
-    async fn template(&self, kind: &str) -> Result<Option<ConnectorTemplate>, PortError> {
-        match self.templates(TemplateRequest::Find(kind.to_owned())).await? {
-            TemplateReply::Found(template) => Ok(template),
+    async fn template(&self, kind: &str) -> Result<Option<String>, PortError> {
+        match directory(&self.env, &DirectoryRequest::Template(kind.to_owned())).await? {
+            DirectoryReply::Template(stored) => Ok(stored),
             _ => Err(unexpected()),
         }
     }
 
     async fn template_entries(&self) -> Result<Vec<Value>, PortError> {
-        match self.templates(TemplateRequest::List).await? {
-            TemplateReply::Entries(entries) => Ok(entries),
+        match directory(&self.env, &DirectoryRequest::TemplateEntries).await? {
+            DirectoryReply::Page(page) => Ok(page.items),
             _ => Err(unexpected()),
         }
     }
 
-    async fn put_template(&self, template: ConnectorTemplate, entry: Value) -> Result<bool, PortError> {
-        match self.templates(TemplateRequest::Put(template, entry)).await? {
-            TemplateReply::Stored(stored) => Ok(stored),
-            _ => Err(unexpected()),
-        }
+    async fn put_template(&self, kind: &str, entry: &Value, stored: &str) -> Result<bool, PortError> {
+        whether(&self.env, &DirectoryRequest::PutTemplate(kind.to_owned(), entry.to_string(), stored.to_owned())).await
     }
 
     async fn remove_template(&self, kind: &str) -> Result<bool, PortError> {
-        match self.templates(TemplateRequest::Remove(kind.to_owned())).await? {
-            TemplateReply::Removed(was_there) => Ok(was_there),
-            _ => Err(unexpected()),
-        }
-    }
-}
-
-impl EdgePorts {
-    /// Asks the object of the directory about templates.
-    async fn templates(&self, request: TemplateRequest) -> Result<TemplateReply, PortError> {
-        match directory(&self.env, &DirectoryRequest::Template(request)).await? {
-            DirectoryReply::Template(reply) => Ok(reply),
-            _ => Err(unexpected()),
-        }
+        whether(&self.env, &DirectoryRequest::RemoveTemplate(kind.to_owned())).await
     }
 }
 
@@ -145,16 +128,18 @@ pub(super) async fn put(env: &Env, row: Row) -> Result<(), PortError> {
 
 /// Stores a row of the directory for a connection that is about to be made.
 pub(super) async fn claim(env: &Env, row: Row) -> Result<bool, PortError> {
-    match directory(env, &DirectoryRequest::Claim(row)).await? {
-        DirectoryReply::Claimed(is_free) => Ok(is_free),
-        _ => Err(unexpected()),
-    }
+    whether(env, &DirectoryRequest::Claim(row)).await
 }
 
 /// Removes a row of the directory, for a connection's object.
 pub(super) async fn remove(env: &Env, key: &ConnectionKey) -> Result<bool, PortError> {
-    match directory(env, &DirectoryRequest::Remove(key.clone())).await? {
-        DirectoryReply::Removed(was_there) => Ok(was_there),
+    whether(env, &DirectoryRequest::Remove(key.clone())).await
+}
+
+/// Asks the directory object for yes or no.
+async fn whether(env: &Env, request: &DirectoryRequest) -> Result<bool, PortError> {
+    match directory(env, request).await? {
+        DirectoryReply::Whether(whether) => Ok(whether),
         _ => Err(unexpected()),
     }
 }

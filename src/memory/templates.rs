@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Memory;
 use crate::{
-    connection::connector_template::{ConnectorTemplate, TEMPLATE_LIMIT},
+    connection::connector_template::TEMPLATE_LIMIT,
     ports::{PortError, TemplateCopies, Templates},
 };
 
@@ -40,11 +40,11 @@ impl MemoryTemplates {
 }
 
 impl Templates for Memory {
-    async fn template(&self, kind: &str) -> Result<Option<ConnectorTemplate>, PortError> {
+    async fn template(&self, kind: &str) -> Result<Option<String>, PortError> {
         drop(self.shared.rows()?);
         self.templates.asked.set(self.templates.asked.get() + 1);
         let rows = self.templates.rows.borrow();
-        Ok(rows.get(kind).map(|(_, body)| serde_json::from_str(body).unwrap()))
+        Ok(rows.get(kind).map(|(_, stored)| stored.clone()))
     }
 
     async fn template_entries(&self) -> Result<Vec<Value>, PortError> {
@@ -52,16 +52,15 @@ impl Templates for Memory {
         Ok(self.templates.rows.borrow().values().map(|(entry, _)| serde_json::from_str(entry).unwrap()).collect())
     }
 
-    async fn put_template(&self, template: ConnectorTemplate, entry: Value) -> Result<bool, PortError> {
+    async fn put_template(&self, kind: &str, entry: &Value, stored: &str) -> Result<bool, PortError> {
         drop(self.shared.rows()?);
         let mut rows = self.templates.rows.borrow_mut();
-        let others = rows.keys().filter(|kind| **kind != template.kind).count();
-        let stored = others < usize::try_from(TEMPLATE_LIMIT).unwrap();
-        if stored {
-            let body = serde_json::to_string(&template).unwrap();
-            rows.insert(template.kind, (entry.to_string(), body));
+        let others = rows.keys().filter(|own| *own != kind).count();
+        let has_room = others < usize::try_from(TEMPLATE_LIMIT).unwrap();
+        if has_room {
+            rows.insert(kind.to_owned(), (entry.to_string(), stored.to_owned()));
         }
-        Ok(stored)
+        Ok(has_room)
     }
 
     async fn remove_template(&self, kind: &str) -> Result<bool, PortError> {

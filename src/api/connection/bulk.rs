@@ -6,7 +6,7 @@ use super::{not_an_object, refused};
 use crate::{
     api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard, input},
     connection::{
-        command::{Command, Refusal, Reply},
+        command::{Command, Former, Refusal, Reply},
         connector_template::{ConnectorTemplate, InstanceKey},
         key::ConnectionKey,
         record::{Access, ProfileInput},
@@ -34,7 +34,7 @@ pub(in crate::api) async fn save<P: Ports>(context: &Context<'_, P>) -> Result<A
             None => store(context, &key, Command::Save(input.clone()), kind.as_deref()).await,
             Some(secrets) => match templates.document(context, kind.as_deref(), &key).await {
                 Ok(document) => {
-                    let command = Command::SaveWithSecrets(input.clone(), document, secrets);
+                    let command = Command::Make(input.clone(), document, secrets, Former::Changed);
                     store(context, &key, command, kind.as_deref()).await
                 }
                 Err(error) => Err(error),

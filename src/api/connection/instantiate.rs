@@ -6,7 +6,7 @@ use super::{bulk::text, not_an_object, refused};
 use crate::{
     api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard, input},
     connection::{
-        command::{Command, Reply},
+        command::{Command, Former, Reply},
         connector_template::InstanceKey,
         key::ConnectionKey,
         record::{Access, ProfileInput},
@@ -27,7 +27,7 @@ pub(in crate::api) async fn instantiate<P: Ports>(context: &Context<'_, P>, kind
     })?;
     let template = find(context, kind).await?.ok_or_else(|| ApiError::unknown_template(kind))?;
     let Order { key, instance_key, input, secrets } = order;
-    let command = Command::Instantiate(input, template.instance(&instance_key), secrets);
+    let command = Command::Make(input, Some(template.instance(&instance_key)), secrets, Former::InTheWay);
     match context.ports.command(&key, command).await? {
         Reply::Connection(view) => Answer::json(OK, &json!({ "connection": view, "dataset": null })),
         other => Err(refused(other, &key)),

@@ -8,7 +8,7 @@ use super::{Actor, ObjectPorts, Stop, documents::refuse};
 use crate::{
     connection::{
         authorization,
-        command::{Refusal, Reply},
+        command::{Former, Refusal, Reply},
         definition::Definition,
         record::{Part, Profile, ProfileInput, Record},
         secrets::Extent,
@@ -18,19 +18,46 @@ use crate::{
 };
 
 impl<P: ObjectPorts> Actor<P> {
-    /// Makes the connection.
+    /// Makes the connection of a document. Where it is there already, and may be, changes what the operator says about it
+    /// and some of its secrets, both or neither.
+    pub(super) async fn make(
+        &self,
+        input: ProfileInput,
+        document: Option<Value>,
+        secrets: &Map<String, Value>,
+        former: Former,
+    ) -> Result<Reply, Stop> {
+        if self.stored()?.is_none() {
+            let made = self.instantiate(&input, document.ok_or(Refusal::NoConnection)?, secrets).await;
+            if !matches!(made, Err(Stop::Refused(Refusal::KeyInUse))) {
+                return made;
+            }
+        }
+        if former == Former::InTheWay {
+            return Err(Refusal::KeyInUse.into());
+        }
+        let former = self.existing()?;
+        let sealed = self.next_secrets(&former, secrets, Extent::Part)?;
+        let profile = Profile::saved(&self.key, input, Some(&former.profile), self.ports.now());
+        let record = Record { profile, ..(*former).clone() };
+        if let Some(sealed) = sealed {
+            return self.shown(&*self.store_secrets(record, sealed).await?);
+        }
+        let record = self.store(record, &[Part::Profile])?;
+        self.publish().await?;
+        self.shown(&record)
+    }
+
+    /// Makes a connection that is not there; refuses should somebody else be faster.
     ///
     /// The directory hears of it first, since it alone knows who else uses the instance key, and decides that in one step.
     /// Should storing fail after that, nothing of the connection is there but a row, and the same command again goes well.
-    pub(super) async fn instantiate(
+    async fn instantiate(
         &self,
-        input: ProfileInput,
+        input: &ProfileInput,
         document: Value,
         secrets: &Map<String, Value>,
     ) -> Result<Reply, Stop> {
-        if self.stored()?.is_some() {
-            return Err(Refusal::KeyInUse.into());
-        }
         let record = self.draft(input, document, secrets)?;
         if !self.ports.claim(self.row(&record)).await? {
             return Err(Refusal::InstanceKeyInUse(instance_key(&record)).into());
@@ -60,39 +87,12 @@ impl<P: ObjectPorts> Actor<P> {
         }
     }
 
-    /// Changes what the operator says about the connection and some of its secrets, both or neither; makes it of the
-    /// document where it is not there yet.
-    pub(super) async fn save_with_secrets(
-        &self,
-        input: ProfileInput,
-        document: Option<Value>,
-        secrets: &Map<String, Value>,
-    ) -> Result<Reply, Stop> {
-        if self.stored()?.is_none() {
-            match self.instantiate(input.clone(), document.ok_or(Refusal::NoConnection)?, secrets).await {
-                // Somebody else was faster: then this is a change.
-                Err(Stop::Refused(Refusal::KeyInUse)) => {}
-                made => return made,
-            }
-        }
-        let former = self.existing()?;
-        let sealed = self.next_secrets(&former, secrets, Extent::Part)?;
-        let profile = Profile::saved(&self.key, input, Some(&former.profile), self.ports.now());
-        let record = Record { profile, ..(*former).clone() };
-        if let Some(sealed) = sealed {
-            return self.shown(&*self.store_secrets(record, sealed).await?);
-        }
-        let record = self.store(record, &[Part::Profile])?;
-        self.publish().await?;
-        self.shown(&record)
-    }
-
     /// The record of a connection that is to be made; places of what is wrong with its secrets start at the command.
-    fn draft(&self, input: ProfileInput, document: Value, secrets: &Map<String, Value>) -> Result<Record, Stop> {
+    fn draft(&self, input: &ProfileInput, document: Value, secrets: &Map<String, Value>) -> Result<Record, Stop> {
         let definition = Definition::from_document(document).map_err(|issues| within("saas_config", issues))?;
         let issues = definition.check_hosts(&authorization::policy(&self.settings));
         refuse(issues.into_iter().map(|issue| issue.within(&["saas_config".into()])).collect())?;
-        let mut record = Record::new(Profile::saved(&self.key, input, None, self.ports.now()));
+        let mut record = Record::new(Profile::saved(&self.key, input.clone(), None, self.ports.now()));
         record.definition = Some(Rc::new(definition));
         record.secrets = self.next_secrets(&record, secrets, Extent::Whole).map_err(|stop| match stop {
             Stop::Refused(Refusal::Invalid(issues)) => within("secrets", issues).into(),
