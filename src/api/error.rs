@@ -40,9 +40,13 @@ enum Challenge {
     },
 }
 
-/// An error on its way out.
+/// An error on its way out: one pointer, since nearly every result of the API has room for one.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Parts>);
+
+/// What an error says.
+#[derive(Debug)]
+struct Parts {
     /// HTTP status.
     status: StatusCode,
     /// `error`, where the endpoint's RFC has one.
@@ -63,17 +67,27 @@ impl ApiError {
     /// A status and its text.
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = Value::String(detail.into());
-        Self { status, code: None, detail, challenge: None, allow: None, retry_after: None, cause: None }
+        let parts = Parts { status, code: None, detail, challenge: None, allow: None, retry_after: None, cause: None };
+        Self(Box::new(parts))
     }
 
     /// An error of the token endpoint (RFC 6749 §5.2).
     fn token(status: StatusCode, code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code: Some(code), ..Self::new(status, detail) }
+        let mut error = Self::new(status, detail);
+        error.0.code = Some(code);
+        error
     }
 
     /// With a challenge.
-    fn challenged(self, challenge: Challenge) -> Self {
-        Self { challenge: Some(challenge), ..self }
+    fn challenged(mut self, challenge: Challenge) -> Self {
+        self.0.challenge = Some(challenge);
+        self
+    }
+
+    /// With a cause for the log.
+    fn caused(mut self, cause: Option<String>) -> Self {
+        self.0.cause = cause;
+        self
     }
 
     /// 404 for a path that nobody knows.
@@ -85,7 +99,7 @@ impl ApiError {
     /// 405 with `Allow`; on the token endpoint also an RFC 6749 error (checklist T34).
     #[must_use]
     pub fn method_not_allowed(path: &str, allow: &str) -> Self {
-        let error = if ["token", "introspect", "revoke"]
+        let mut error = if ["token", "introspect", "revoke"]
             .iter()
             .any(|end| path.trim_end_matches('/').ends_with(&format!("/oauth/{end}")))
         {
@@ -93,7 +107,8 @@ impl ApiError {
         } else {
             Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
         };
-        Self { allow: Some(allow.to_owned()), ..error }
+        error.0.allow = Some(allow.to_owned());
+        error
     }
 
     /// 503: a setting is missing; `/ready` says which.
@@ -145,7 +160,9 @@ impl ApiError {
     /// 422 with Fides's list.
     #[must_use]
     pub fn unprocessable(issues: &[Issue]) -> Self {
-        Self { detail: json!(issues), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "") }
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "");
+        error.0.detail = json!(issues);
+        error
     }
 
     /// 401 or 403 by what is wrong with the bearer token.
@@ -169,10 +186,9 @@ impl ApiError {
     /// As Fides has it: 403, without a challenge, for every bearer token that cannot be used. Other errors stay.
     #[must_use]
     pub fn with_bearer_forbidden(self) -> Self {
-        match self.challenge {
+        match self.0.challenge {
             Some(Challenge::Bearer { error: Some(ErrorCode::InvalidRequest | ErrorCode::InvalidToken), .. }) => {
-                let forbidden = Self::new(StatusCode::FORBIDDEN, "Not Authorized for this action");
-                Self { cause: self.cause, ..forbidden }
+                Self::new(StatusCode::FORBIDDEN, "Not Authorized for this action").caused(self.0.cause)
             }
             _ => self,
         }
@@ -204,8 +220,9 @@ impl ApiError {
             RegistryReply::NotAuthenticated => Self::from(AuthenticationProblem::None),
             RegistryReply::TooManyFailures(wait) => {
                 let text = "Too many failed authentications; try again later";
-                let error = Self::token(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, text);
-                Self { retry_after: Some(u32::try_from(wait.0).unwrap_or(u32::MAX)), ..error }
+                let mut error = Self::token(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, text);
+                error.0.retry_after = Some(u32::try_from(wait.0).unwrap_or(u32::MAX));
+                error
             }
             RegistryReply::NotYours => {
                 let text = "The token was issued to another client";
@@ -225,32 +242,33 @@ impl ApiError {
     /// The answer, and the cause for the log.
     #[must_use]
     pub fn into_answer(self) -> (Answer, Option<String>) {
-        let mut body = json!({ "detail": self.detail });
-        if let (Some(code), Some(members)) = (self.code, body.as_object_mut()) {
-            let description = self.detail.as_str().unwrap_or_default().to_owned();
+        let parts = *self.0;
+        let mut body = json!({ "detail": parts.detail });
+        if let (Some(code), Some(members)) = (parts.code, body.as_object_mut()) {
+            let description = parts.detail.as_str().unwrap_or_default().to_owned();
             members.insert("error".to_owned(), code.as_str().into());
             members.insert("error_description".to_owned(), description.into());
         }
-        let mut answer = Answer::json_bytes(self.status, body.to_string().into_bytes());
+        let mut answer = Answer::json_bytes(parts.status, body.to_string().into_bytes());
         let mut add = |name, text: String| {
             if let Ok(value) = HeaderValue::from_str(&text) {
                 answer.headers.push((name, value));
             }
         };
-        if let Some(challenge) = &self.challenge {
+        if let Some(challenge) = &parts.challenge {
             add(header::WWW_AUTHENTICATE, challenge.to_string());
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = parts.allow {
             add(header::ALLOW, allow);
         }
-        let default = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_SECONDS);
-        if let Some(wait) = self.retry_after.or(default) {
+        let default = (parts.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_SECONDS);
+        if let Some(wait) = parts.retry_after.or(default) {
             add(header::RETRY_AFTER, wait.to_string());
         }
-        if self.code.is_some() {
+        if parts.code.is_some() {
             add(header::PRAGMA, "no-cache".to_owned());
         }
-        (answer, self.cause)
+        (answer, parts.cause)
     }
 }
 
@@ -300,8 +318,7 @@ impl From<MalformedHeader> for BearerProblem {
 impl From<PortError> for ApiError {
     fn from(error: PortError) -> Self {
         let text = "The service is temporarily unavailable";
-        let answer = Self::token(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text);
-        Self { cause: Some(error.0), ..answer }
+        Self::token(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text).caused(Some(error.0))
     }
 }
 
@@ -311,8 +328,8 @@ impl From<NotSigned> for ApiError {
             NotSigned::NoKey => return PortError(error.to_string()).into(),
             NotSigned::Failed => {}
         }
-        let answer = Self::token(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "Internal Server Error");
-        Self { cause: Some(error.to_string()), ..answer }
+        Self::token(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "Internal Server Error")
+            .caused(Some(error.to_string()))
     }
 }
 

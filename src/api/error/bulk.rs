@@ -10,10 +10,10 @@ impl ApiError {
     /// # Errors
     /// Where the fault is ours: the cause, for the log.
     pub fn told(self) -> Result<String, String> {
-        if let Some(cause) = self.cause {
+        if let Some(cause) = self.0.cause {
             return Err(cause);
         }
-        Ok(match self.detail {
+        Ok(match self.0.detail {
             Value::Array(issues) => issues.iter().map(issue).collect::<Vec<_>>().join("; "),
             detail => detail.as_str().unwrap_or_default().to_owned(),
         })

@@ -46,8 +46,8 @@ impl ApiError {
     /// The same as a page, where its text is one that people can read.
     #[must_use]
     pub fn into_page(self) -> (Answer, Option<String>) {
-        let text = self.detail.as_str().unwrap_or("The request cannot be carried out.");
-        (page::page(self.status, "This did not work", text, &Next::End), self.cause)
+        let text = self.0.detail.as_str().unwrap_or("The request cannot be carried out.");
+        (page::page(self.0.status, "This did not work", text, &Next::End), self.0.cause)
     }
 
     /// 503 when an object answers something else than it was asked.
@@ -148,13 +148,14 @@ impl ApiError {
     pub fn fides_callback(refusal: Refusal, key: &ConnectionKey) -> Self {
         let no_code = matches!(refusal, Refusal::CodeRefused(None));
         let no_answer = matches!(refusal, Refusal::Provider(_) | Refusal::NotSendable(_));
-        let error = Self::refusal(refusal, key);
-        let detail = match error.detail.as_str() {
+        let mut error = Self::refusal(refusal, key);
+        let detail = match error.0.detail.as_str() {
             Some(_) if no_code => format!("Unable to retrieve token for {key} (None)."),
             Some(cause) if no_answer => format!("Error occurred during the access request for {key}: {cause}"),
             _ => return error,
         };
-        Self { detail: detail.into(), ..error }
+        error.0.detail = detail.into();
+        error
     }
 }
 
