@@ -165,8 +165,11 @@ impl<P: ObjectPorts> Actor<P> {
         let profile =
             Profile::saved(&self.key, input, former.as_deref().map(|record| &record.profile), self.ports.now());
         let record = match former {
-            Some(record) => Record { profile, ..(*record).clone() },
-            None => Record::new(profile),
+            Some(mut record) => {
+                Rc::make_mut(&mut record).profile = profile;
+                record
+            }
+            None => Rc::new(Record::new(profile)),
         };
         let record = self.store(record, &[Part::Profile])?;
         self.publish().await?;
@@ -264,14 +267,14 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Stores parts of a new record.
-    fn store(&self, record: Record, parts: &[Part]) -> Result<Rc<Record>, PortError> {
+    fn store(&self, record: Rc<Record>, parts: &[Part]) -> Result<Rc<Record>, PortError> {
         self.store_by(record, parts, |stored| self.ports.write(stored))
     }
 
     /// Stores parts of a new record in some way. Afterwards memory says what storage says, also when storing failed.
     fn store_by(
         &self,
-        record: Record,
+        record: Rc<Record>,
         parts: &[Part],
         write: impl FnOnce(&[(&'static str, String)]) -> Result<(), PortError>,
     ) -> Result<Rc<Record>, PortError> {
@@ -279,7 +282,6 @@ impl<P: ObjectPorts> Actor<P> {
         self.live.take();
         let stored: Result<Vec<_>, _> = parts.iter().map(|part| record.stored(*part)).collect();
         write(&stored?)?;
-        let record = Rc::new(record);
         self.record.replace(Some(Rc::clone(&record)));
         Ok(record)
     }

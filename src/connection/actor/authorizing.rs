@@ -1,5 +1,7 @@
 //! The authorization of one connection by a person: begun by a caller or by a connect link, finished once.
 
+use std::rc::Rc;
+
 use super::{Actor, ObjectPorts, Stop};
 use crate::{
     connection::{
@@ -28,17 +30,17 @@ impl<P: ObjectPorts> Actor<P> {
         if self.settings.require_browser_binding && returns_to_us {
             return Err(Refusal::BindingRequired.into());
         }
-        self.begin(&record, None, return_to).await
+        self.begin(record, None, return_to).await
     }
 
     /// Begins an authorization; a second one replaces the first. A connect link has done its work by then.
     async fn begin(
         &self,
-        record: &Record,
+        mut record: Rc<Record>,
         browser: Option<SecretDigest>,
         return_to: Option<String>,
     ) -> Result<Reply, Stop> {
-        let (definition, secrets) = self.ready(record, true)?;
+        let (definition, secrets) = self.ready(&record, true)?;
         let chance = Chance { state: random()?, verifier: random()? };
         let begun = authorization::begin(&self.settings, &self.key, &definition, &secrets, &chance)?;
         let seal = |verifier: &SecretText| self.seal("code_verifier", 0, verifier);
@@ -50,7 +52,9 @@ impl<P: ObjectPorts> Actor<P> {
             return_to,
         };
         let parts: &[Part] = if record.link.is_some() { &[Part::Pending, Part::Link] } else { &[Part::Pending] };
-        self.store(Record { pending: Some(pending), link: None, ..record.clone() }, parts)?;
+        let next = Rc::make_mut(&mut record);
+        (next.pending, next.link) = (Some(pending), None);
+        self.store(record, parts)?;
         // From here on the sweep looks at this connection, whatever becomes of the callback.
         self.publish().await?;
         Ok(Reply::AuthorizationUrl(begun.url.into()))
@@ -58,12 +62,13 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Makes a connect link; a second one replaces the first.
     pub(super) async fn make_link(&self, return_to: Option<String>) -> Result<Reply, Stop> {
-        let record = self.existing()?;
+        let mut record = self.existing()?;
         self.ready(&record, true)?;
         let token = state::mint(&self.settings.application_key, Purpose::Link, &self.key, &random()?);
         let expires_at = self.ports.now().plus(LINK_LIFETIME);
         let link = ConnectLink { token: token.digest(), expires_at, return_to };
-        self.store(Record { link: Some(link), ..(*record).clone() }, &[Part::Link])?;
+        Rc::make_mut(&mut record).link = Some(link);
+        self.store(record, &[Part::Link])?;
         self.publish().await?;
         Ok(Reply::Link(token.expose().to_owned(), expires_at))
     }
@@ -83,11 +88,11 @@ impl<P: ObjectPorts> Actor<P> {
     /// Uses a connect link up.
     pub(super) async fn follow_link(&self, token: &SecretText, browser: SecretDigest) -> Result<Reply, Stop> {
         let (record, return_to) = self.opened(token)?;
-        self.begin(&record, Some(browser), return_to).await
+        self.begin(record, Some(browser), return_to).await
     }
 
     /// The record whose link this token opens, and where the link leads in the end.
-    fn opened(&self, token: &SecretText) -> Result<(std::rc::Rc<Record>, Option<String>), Stop> {
+    fn opened(&self, token: &SecretText) -> Result<(Rc<Record>, Option<String>), Stop> {
         let record = self.stored()?.ok_or(Refusal::UnknownLink)?;
         let link = record.link.as_ref().filter(|link| link.is_opened_by(token, self.ports.now()));
         let return_to = link.ok_or(Refusal::UnknownLink)?.return_to.clone();
@@ -102,13 +107,13 @@ impl<P: ObjectPorts> Actor<P> {
     /// 4. The code is exchanged; if credentials were replaced meanwhile, what came back is dropped.
     pub(super) async fn complete(&self, back: Return) -> Result<Reply, Stop> {
         let Return { state, outcome, issuer, bearer } = back;
-        let Some(record) = self.stored()? else { return Err(Refusal::UnknownState.into()) };
+        let Some(mut record) = self.stored()? else { return Err(Refusal::UnknownState.into()) };
         let pending = authorization::judge(record.pending.as_ref(), &SecretText::new(state), self.ports.now())?; // 1
         let admitted = authorization::admit(pending.browser.as_ref(), &bearer, self.settings.require_browser_binding);
         let (verifier, return_to) = (pending.code_verifier.as_ref(), pending.return_to.clone());
         let verifier = verifier.map(|sealed| self.open("code_verifier", 0, sealed)).transpose()?;
-        let used = Record { pending: None, ..(*record).clone() };
-        let record = self.store(used, &[Part::Pending])?;
+        Rc::make_mut(&mut record).pending = None;
+        let record = self.store(record, &[Part::Pending])?;
         admitted?; // 2
         let (definition, secrets) = self.ready(&record, true)?;
         let redirect_uri = SecretText::new(self.settings.public_url.callback());

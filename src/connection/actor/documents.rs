@@ -26,23 +26,23 @@ use crate::{
 impl<P: ObjectPorts> Actor<P> {
     /// Replaces its definition. Stored secrets get the defaults of new parameters.
     pub(super) async fn put_definition(&self, document: Value) -> Result<Reply, Stop> {
-        let record = self.existing()?;
+        let mut record = self.existing()?;
         let policy = authorization::policy(&self.settings);
         let definition = Rc::new(Definition::from_document(document).map_err(Refusal::Invalid)?);
         refuse(definition.check_hosts(&policy))?;
         if let Some(former) = &record.definition {
             refuse(definition.check_succession(former))?;
         }
-        let mut record = (*record).clone();
         let mut parts = vec![Part::Profile, Part::Definition];
         let mut secrets = self.secrets(&record)?;
-        if record.secrets.is_some() && definition.fill_defaults(&mut secrets) {
+        let next = Rc::make_mut(&mut record);
+        if next.secrets.is_some() && definition.fill_defaults(&mut secrets) {
             refuse(definition.check_secret_hosts(&secrets, &policy))?;
-            record.secrets = Some(self.seal_secrets(&secrets)?);
+            next.secrets = Some(self.seal_secrets(&secrets)?);
             parts.push(Part::Secrets);
         }
-        record.definition = Some(Rc::clone(&definition));
-        record.profile.updated_at = self.ports.now();
+        next.definition = Some(Rc::clone(&definition));
+        next.profile.updated_at = self.ports.now();
         // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
         self.store_with_snapshot(record, &parts)?;
         self.publish().await?;
@@ -50,7 +50,7 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Stores parts of a record whose definition is new, and a snapshot of that one.
-    pub(super) fn store_with_snapshot(&self, record: Record, parts: &[Part]) -> Result<Rc<Record>, PortError> {
+    pub(super) fn store_with_snapshot(&self, record: Rc<Record>, parts: &[Part]) -> Result<Rc<Record>, PortError> {
         let Some(definition) = record.definition.clone() else { return self.store(record, parts) };
         let (id, created_at) = (hex(&random::<16>()?), record.profile.updated_at);
         let label = Label { id, version: definition.version().to_owned(), created_at };
@@ -82,15 +82,16 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Forgets its definition; not while there are secrets, which only it can tell about.
     pub(super) async fn delete_definition(&self) -> Result<Reply, Stop> {
-        let record = self.existing()?;
+        let mut record = self.existing()?;
         if record.definition.is_none() {
             return Err(Refusal::NoDefinition.into());
         }
         if !self.secrets(&record)?.is_empty() {
             return Err(Refusal::SecretsInTheWay.into());
         }
-        let mut record = Record { definition: None, secrets: None, ..(*record).clone() };
-        record.profile.updated_at = self.ports.now();
+        let next = Rc::make_mut(&mut record);
+        (next.definition, next.secrets) = (None, None);
+        next.profile.updated_at = self.ports.now();
         self.store(record, &[Part::Profile, Part::Definition, Part::Secrets])?;
         self.publish().await?;
         Ok(Reply::Done)
@@ -107,7 +108,7 @@ impl<P: ObjectPorts> Actor<P> {
     pub(super) async fn save_secrets(&self, given: &Map<String, Value>, extent: Extent) -> Result<Reply, Stop> {
         let record = self.existing()?;
         if let Some(sealed) = self.next_secrets(&record, given, extent)? {
-            self.store_secrets((*record).clone(), sealed).await?;
+            self.store_secrets(record, sealed).await?;
         }
         Ok(Reply::Done)
     }
@@ -131,10 +132,11 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Stores a record with other secrets.
-    pub(super) async fn store_secrets(&self, mut record: Record, secrets: Envelope) -> Result<Rc<Record>, Stop> {
-        record.secrets = Some(secrets);
-        (record.grant, record.pending, record.condition) = (None, None, Condition::default());
-        record.profile.updated_at = self.ports.now();
+    pub(super) async fn store_secrets(&self, mut record: Rc<Record>, secrets: Envelope) -> Result<Rc<Record>, Stop> {
+        let next = Rc::make_mut(&mut record);
+        next.secrets = Some(secrets);
+        (next.grant, next.pending, next.condition) = (None, None, Condition::default());
+        next.profile.updated_at = self.ports.now();
         let parts = [Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition];
         let record = self.store(record, &parts)?;
         self.replaced();

@@ -10,12 +10,16 @@ use crate::{
         authorization,
         command::{Former, Refusal, Reply},
         definition::Definition,
+        directory::Row,
         record::{Part, Profile, ProfileInput, Record},
         secrets::Extent,
     },
     ports::PortError,
-    protocol::validation::Issue,
+    protocol::{time::Seconds, validation::Issue},
 };
+
+/// How long a row may be there before its connection is: longer than an object takes for a command.
+const CLAIM: Seconds = Seconds(60);
 
 impl<P: ObjectPorts> Actor<P> {
     /// Makes the connection of a document. Where it is there already, and may be, changes what the operator says about it
@@ -36,10 +40,10 @@ impl<P: ObjectPorts> Actor<P> {
         if former == Former::InTheWay {
             return Err(Refusal::KeyInUse.into());
         }
-        let former = self.existing()?;
-        let sealed = self.next_secrets(&former, secrets, Extent::Part)?;
-        let profile = Profile::saved(&self.key, input, Some(&former.profile), self.ports.now());
-        let record = Record { profile, ..(*former).clone() };
+        let mut record = self.existing()?;
+        let sealed = self.next_secrets(&record, secrets, Extent::Part)?;
+        let profile = Profile::saved(&self.key, input, Some(&record.profile), self.ports.now());
+        Rc::make_mut(&mut record).profile = profile;
         if let Some(sealed) = sealed {
             return self.shown(&*self.store_secrets(record, sealed).await?);
         }
@@ -58,8 +62,10 @@ impl<P: ObjectPorts> Actor<P> {
         document: Value,
         secrets: &Map<String, Value>,
     ) -> Result<Reply, Stop> {
-        let record = self.draft(input, document, secrets)?;
-        if !self.ports.claim(self.row(&record)).await? {
+        let record = Rc::new(self.draft(input, document, secrets)?);
+        // Due soon, so that the sweep takes the row away should this end between the row and the record.
+        let due = Some(self.ports.now().plus(CLAIM));
+        if !self.ports.claim(Row { due, ..self.row(&record) }).await? {
             return Err(Refusal::InstanceKeyInUse(instance_key(&record)).into());
         }
         let record = match self.store_first(record) {
@@ -80,7 +86,7 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Stores the record of a connection that nobody has stored yet; none where somebody has.
-    fn store_first(&self, record: Record) -> Result<Option<Rc<Record>>, PortError> {
+    fn store_first(&self, record: Rc<Record>) -> Result<Option<Rc<Record>>, PortError> {
         match self.stored()? {
             Some(_) => Ok(None),
             None => self.store_with_snapshot(record, &[Part::Profile, Part::Definition, Part::Secrets]).map(Some),

@@ -81,17 +81,17 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// A state or a link that expired unused is not kept (checklist R8).
-    pub(super) fn forget_expired(&self, record: Rc<Record>) -> Result<Rc<Record>, PortError> {
+    pub(super) fn forget_expired(&self, mut record: Rc<Record>) -> Result<Rc<Record>, PortError> {
         let now = self.ports.now();
         let is_over = |expires_at: UnixSeconds| expires_at <= now;
-        let (mut kept, mut parts) = ((*record).clone(), Vec::new());
+        let (kept, mut parts) = (Rc::make_mut(&mut record), Vec::new());
         if kept.pending.take_if(|pending| is_over(pending.expires_at)).is_some() {
             parts.push(Part::Pending);
         }
         if kept.link.take_if(|link| is_over(link.expires_at)).is_some() {
             parts.push(Part::Link);
         }
-        if parts.is_empty() { Ok(record) } else { self.store(kept, &parts) }
+        if parts.is_empty() { Ok(record) } else { self.store(record, &parts) }
     }
 
     /// The one renewal under way; begins it when there is none. It goes on when nobody waits for it any more.
@@ -141,7 +141,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// good refresh token, so it is kept for the next renewal.
     fn settle(&self, answer: Result<TokenAnswer, Fault>, revision: u64) -> Result<LiveToken, Stop> {
         self.unsaved.replace(answer.as_ref().ok().map(|answer| (revision, answer.clone())));
-        let record = self.existing()?;
+        let mut record = self.existing()?;
         if self.revision.get() != revision {
             // Credentials were replaced meanwhile: what came back belongs to the old ones.
             self.unsaved.take();
@@ -160,7 +160,7 @@ impl<P: ObjectPorts> Actor<P> {
             Err(fault) => {
                 let condition = record.condition.after(fault.clone(), renewal_of(&record)?, self.ports.now());
                 let needs_authorization = condition.needs_authorization;
-                let record = Record { condition, ..(*record).clone() };
+                Rc::make_mut(&mut record).condition = condition;
                 self.store(record, &[Part::Condition])?;
                 Err(if needs_authorization { Refusal::NeedsAuthorization } else { Refusal::Provider(fault) }.into())
             }
@@ -239,7 +239,7 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Stores an answer of the provider. A refresh token that is not replaced stays (RFC 6749 §6).
     pub(super) fn keep(&self, answer: &TokenAnswer, former: Option<&Grant>) -> Result<LiveToken, Stop> {
-        let record = self.existing()?;
+        let mut record = self.existing()?;
         let generation = record.grant.as_ref().map_or(1, |grant| grant.generation + 1);
         let refresh_token = match &answer.refresh_token {
             Some(token) => Some((self.seal("refresh_token", generation, token)?, generation)),
@@ -263,7 +263,8 @@ impl<P: ObjectPorts> Actor<P> {
             kept: self.seal_kept(&kept, generation)?,
         };
         let recovered = record.condition != Condition::default();
-        let record = Record { grant: Some(grant), condition: Condition::default(), ..(*record).clone() };
+        let next = Rc::make_mut(&mut record);
+        (next.grant, next.condition) = (Some(grant), Condition::default());
         let parts: &[Part] = if recovered { &[Part::Grant, Part::Condition] } else { &[Part::Grant] };
         let record = self.store(record, parts)?;
         self.live_token(&record)

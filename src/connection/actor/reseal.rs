@@ -1,5 +1,7 @@
 //! A connection's part in a rotation of the application key: everything that another key has sealed is sealed anew.
 
+use std::rc::Rc;
+
 use super::{Actor, ObjectPorts, Stop};
 use crate::{
     connection::{
@@ -20,15 +22,15 @@ impl<P: ObjectPorts> Actor<P> {
             return Ok(Reply::Reseal(ResealOutcome::Gone));
         };
         let record = self.forget_expired(record)?;
-        let outcome = self.seal_anew((*record).clone())?;
+        let outcome = self.seal_anew(record)?;
         self.publish().await?;
         Ok(Reply::Reseal(outcome))
     }
 
     /// Seals anew what can be opened, all in one write; the rest stays as it is.
-    fn seal_anew(&self, mut record: Record) -> Result<ResealOutcome, Stop> {
+    fn seal_anew(&self, mut record: Rc<Record>) -> Result<ResealOutcome, Stop> {
         let (mut parts, mut is_complete) = (Vec::new(), true);
-        for Sealed { part, field, generation, envelope } in record.sealed() {
+        for Sealed { part, field, generation, envelope } in Rc::make_mut(&mut record).sealed() {
             if envelope.key_id() == Some(self.vault.key_id()) {
                 continue;
             }

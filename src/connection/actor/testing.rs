@@ -8,7 +8,7 @@ use crate::{
         authorization,
         command::{LiveToken, Refusal, Reply, TestOutcome},
         definition::{Action, Authentication, Definition},
-        record::{LastTest, Part, Profile, Record},
+        record::{LastTest, Part, Record},
         refresh::Fault,
         template::values::Values,
         token_exchange::{self, RequestProblem, kept::Kept},
@@ -31,12 +31,12 @@ impl<P: ObjectPorts> Actor<P> {
             Err(Stop::Refused(refusal)) => TestOutcome::Failed(refusal),
             Err(broken) => return Err(broken),
         };
-        let now = self.existing()?;
+        let mut now = self.existing()?;
         // What was found about other secrets, or another definition, says nothing about these.
         if self.revision.get() == revision && record.definition == now.definition {
             let last_test = LastTest { at: self.ports.now(), succeeded: outcome == TestOutcome::Succeeded };
-            let profile = Profile { last_test: Some(last_test), ..now.profile.clone() };
-            self.store(Record { profile, ..(*now).clone() }, &[Part::Profile])?;
+            Rc::make_mut(&mut now).profile.last_test = Some(last_test);
+            self.store(now, &[Part::Profile])?;
             self.publish().await?;
         }
         Ok(Reply::Tested(outcome))

@@ -81,15 +81,14 @@ impl<P: ObjectPorts> Actor<P> {
             }
             self.settle_unsaved()?;
         }
-        let record = self.existing()?;
+        let mut record = self.existing()?;
         // From here on nothing that was begun before can bring tokens.
         self.replaced();
         let revision = self.revision.get();
-        let record = if record.pending.is_some() {
-            self.store(Record { pending: None, ..(*record).clone() }, &[Part::Pending])?
-        } else {
-            record
-        };
+        if record.pending.is_some() {
+            Rc::make_mut(&mut record).pending = None;
+            record = self.store(record, &[Part::Pending])?;
+        }
         let outcome = match self.revoke_request(&record) {
             Ok(Some(request)) => self.ask_to_revoke(request).await,
             Ok(None) if record.grant.is_none() => Revocation::NothingHeld,
@@ -104,7 +103,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// Forgets the grant, or the whole connection where that is wanted. Another grant may have taken its place, by new
     /// secrets or a new authorization: that one stays.
     async fn forget(&self, revision: u64) -> Result<(), Stop> {
-        let Some(record) = self.stored()? else { return Ok(()) };
+        let Some(mut record) = self.stored()? else { return Ok(()) };
         if self.is_doomed.get() {
             self.ports.clear()?;
             self.record.take();
@@ -113,7 +112,8 @@ impl<P: ObjectPorts> Actor<P> {
             return Ok(());
         }
         if self.revision.get() == revision && record.grant.is_some() {
-            let record = Record { grant: None, condition: Condition::default(), ..(*record).clone() };
+            let next = Rc::make_mut(&mut record);
+            (next.grant, next.condition) = (None, Condition::default());
             self.store(record, &[Part::Grant, Part::Condition])?;
         }
         Ok(self.publish().await?)
