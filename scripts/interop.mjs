@@ -65,7 +65,7 @@ async function install(program, folder) {
   await progress('[setup] Python packages: pip install', (onLine) => inScratch(scratch, async () => {
     await run(program, ['-m', 'venv', environment], { onLine });
     // Each package as listed, none that is not, and nothing that has to be compiled.
-    const exactly = ['--no-deps', '--only-binary', ':all:', '--requirement', REQUIREMENTS];
+    const exactly = ['--no-deps', '--require-hashes', '--only-binary', ':all:', '--requirement', REQUIREMENTS];
     await run(python, pip('install', ...exactly), { onLine });
     await run(python, pip('check'), { onLine });
     rmSync(folder, { recursive: true, force: true });
