@@ -1,5 +1,5 @@
 //! The routes of a connection beside its tokens, in the real runtime: test, revocation, definitions that were, filters.
-#![expect(clippy::unwrap_used, reason = "test: a failure is a failed test")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "test: a failure is a failed test")]
 
 mod common;
 
@@ -155,8 +155,8 @@ fn definitions_are_checked_remembered_and_deleted() {
         (50, &json!("v51"), &json!("v2"))
     );
     let shown = postern.get(&at("shop", "/saas_config")).bearer(&root).send().expect_status(200).json();
-    let last = history(&postern, "/v51", 200);
-    assert_eq!((&last["config"], &last["id"]), (&shown, &list[0]["id"]));
+    let newest = history(&postern, "/v51", 200);
+    assert_eq!((&newest["config"], &newest["id"]), (&shown, &list[0]["id"]));
     drop(history(&postern, "/v1", 404));
     drop(postern.delete(&at("shop", "/saas_config")).bearer(&root).send().expect_status(204));
     drop(postern.get(&at("shop", "/saas_config")).bearer(&root).send().expect_status(404));
