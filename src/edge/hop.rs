@@ -68,7 +68,14 @@ pub(super) async fn ask<Message: Serialize, Reply: DeserializeOwned>(
     name: &str,
     message: &Message,
 ) -> std::result::Result<Reply, PortError> {
-    exchange(env, binding, name, message).await.map_err(|error| PortError(format!("{binding}: {error}")))
+    let message = serde_json::to_string(message).map_err(|error| failed(binding, &error.into()))?;
+    let reply = exchange(env, binding, name, message).await.map_err(|error| failed(binding, &error))?;
+    parse(&reply).map_err(|error| failed(binding, &error))
+}
+
+/// Says where something failed.
+fn failed(binding: &str, error: &Error) -> PortError {
+    PortError(format!("{binding}: {error}"))
 }
 
 /// As [`ask`], but not longer than [`DEADLINE`], for objects that wait for others.
@@ -85,20 +92,17 @@ pub(super) async fn ask_in_time<Message: Serialize, Reply: DeserializeOwned>(
     }
 }
 
-/// The exchange without a deadline.
-async fn exchange<Message: Serialize, Reply: DeserializeOwned>(
-    env: &Env,
-    binding: &str,
-    name: &str,
-    message: &Message,
-) -> Result<Reply> {
-    let init = init(&serde_json::to_string(message)?)?;
+/// The exchange of texts, without a deadline: the same code whatever is said.
+async fn exchange(env: &Env, binding: &str, name: &str, message: String) -> Result<String> {
+    let init = init(&message)?;
+    // It may be long, and the reply may take its time.
+    drop(message);
     let namespace: Namespace = Reflect::get(env, &binding.into())?.unchecked_into();
     let sent = WORDS.with(|words| namespace.get_by_name(name)?.fetch(&words.url, &init))?;
     let response: web_sys::Response = JsFuture::from(sent).await?.unchecked_into();
     match in_header(response.headers())? {
-        Some(text) => parse(&text),
-        None => parse(&text_of(bounded(worker::Response::from(response).stream()?, BODY_LIMIT).await?)?),
+        Some(text) => Ok(text),
+        None => text_of(bounded(worker::Response::from(response).stream()?, BODY_LIMIT).await?),
     }
 }
 
@@ -124,9 +128,17 @@ pub(super) fn answer<Message: DeserializeOwned + 'static, Reply: Serialize>(
     request: web_sys::Request,
     handler: impl FnOnce(Message) -> Reply + 'static,
 ) -> std::result::Result<JsValue, JsValue> {
+    answer_text(request, Box::new(|text| write(&handler(parse(text)?))))
+}
+
+/// What answers a text.
+type Handler = dyn FnOnce(&str) -> Result<web_sys::Response>;
+
+/// What [`answer`] does whatever is said.
+fn answer_text(request: web_sys::Request, handler: Box<Handler>) -> std::result::Result<JsValue, JsValue> {
     match in_header(request.headers())? {
-        Some(text) => Ok(write(&handler(parse(&text)?))?.into()),
-        None => Ok(future_to_promise(async move { Ok(write(&handler(body_of(request).await?))?.into()) }).into()),
+        Some(text) => Ok(handler(&text)?.into()),
+        None => Ok(future_to_promise(async move { Ok(handler(&body_of(request).await?)?.into()) }).into()),
     }
 }
 
@@ -135,16 +147,16 @@ pub(super) async fn answer_later<Message: DeserializeOwned, Reply: Serialize, La
     request: web_sys::Request,
     handler: impl FnOnce(Message) -> Later,
 ) -> std::result::Result<JsValue, JsValue> {
-    let message = match in_header(request.headers())? {
-        Some(text) => parse(&text)?,
+    let text = match in_header(request.headers())? {
+        Some(text) => text,
         None => body_of(request).await?,
     };
-    Ok(write(&handler(message).await)?.into())
+    Ok(write(&handler(parse(&text)?).await)?.into())
 }
 
-/// The message of a request's body.
-async fn body_of<Message: DeserializeOwned>(request: web_sys::Request) -> Result<Message> {
-    parse(&text_of(bounded(worker::Request::from(request).stream()?, BODY_LIMIT).await?)?)
+/// The message in a request's body.
+async fn body_of(request: web_sys::Request) -> Result<String> {
+    text_of(bounded(worker::Request::from(request).stream()?, BODY_LIMIT).await?)
 }
 
 /// The message of a text.
@@ -154,11 +166,15 @@ fn parse<Message: DeserializeOwned>(text: &str) -> Result<Message> {
 
 /// Writes a reply, inside the object.
 fn write<Reply: Serialize>(reply: &Reply) -> Result<web_sys::Response> {
-    let text = serde_json::to_string(reply)?;
-    let response = if fits_header(&text) {
-        web_sys::Response::new_with_opt_str_and_init(None, init(&text)?.unchecked_ref())
+    write_text(&serde_json::to_string(reply)?)
+}
+
+/// The response that carries a reply.
+fn write_text(text: &str) -> Result<web_sys::Response> {
+    let response = if fits_header(text) {
+        web_sys::Response::new_with_opt_str_and_init(None, init(text)?.unchecked_ref())
     } else {
-        web_sys::Response::new_with_opt_str(Some(&text))
+        web_sys::Response::new_with_opt_str(Some(text))
     };
     response.map_err(Error::from)
 }
