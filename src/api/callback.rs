@@ -95,18 +95,24 @@ fn authorized<P>(
     // It was checked when it was stored; should the setting have changed since, the present one counts.
     let origins = &context.deployment.settings.return_origins;
     let address = return_to.and_then(|text| return_address::given(&text, origins)).map(return_address::succeeded);
+    // 303: whatever this request was, the next one is GET (checklist K14).
+    let see = |address| Answer::nothing(StatusCode::SEE_OTHER).with(header::LOCATION, address);
     if let Some(address) = address.map(Url::into).and_then(|address: String| HeaderValue::from_str(&address).ok()) {
-        // 303: whatever this request was, the next one is GET (checklist K14).
-        return Ok(Answer::nothing(StatusCode::SEE_OTHER).with(header::LOCATION, address));
+        return Ok(see(address));
     }
     if as_fides {
         return Ok(Answer::text(OK, FIDES_DONE));
     }
     if page::is_wanted(context.request) {
-        let text = format!("The connection {key} is authorized. You can close this page.");
-        return Ok(page::page(OK, "Connected", &text, &Next::End)); // 4
+        // Away from the address with the code (checklist K20), which would also be asked for again with the page.
+        return Ok(see(HeaderValue::from_static("/connected"))); // 4
     }
     Answer::json(OK, &json!({ "connection_key": key, "authorized": true }))
+}
+
+/// `GET /connected`: the page that a browser ends at.
+pub(super) fn connected() -> Answer {
+    page::page(OK, "Connected", "The connection is authorized. You can close this page.", &Next::End)
 }
 
 /// `POST /connection/{connection_key}/complete`: `{"state", "code", "iss"}`, or `"error"` instead of the code.

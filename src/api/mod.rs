@@ -265,6 +265,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::Authorize(key) => connection::authorize(context, &key).await,
         Route::MakeLink(key) => connect::make(context, &key).await,
         Route::Complete(key) => callback::complete_by_caller(context, &key).await,
+        Route::Connected => Ok(callback::connected()),
         Route::ShowLink(token) => connect::show(context, &token).await,
         Route::FollowLink(token) => connect::follow(context, &token).await,
         Route::AccessToken(key) => connection::access_token(context, &key).await,

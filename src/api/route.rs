@@ -76,6 +76,8 @@ pub enum Route {
     MakeLink(String),
     /// Finishes an authorization for a caller who took the callback.
     Complete(String),
+    /// The page that a browser ends at.
+    Connected,
     /// The page of a connect link.
     ShowLink(String),
     /// Begins the authorization of a connect link.
@@ -164,6 +166,7 @@ impl Route {
             Self::Authorize(_) => "/api/v1/connection/{connection_key}/authorize",
             Self::MakeLink(_) => "/api/v1/connection/{connection_key}/connect_link",
             Self::Complete(_) => "/api/v1/connection/{connection_key}/complete",
+            Self::Connected => "/connected",
             Self::ShowLink(_) | Self::FollowLink(_) => "/connect/{token}",
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
             Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
@@ -187,7 +190,7 @@ impl Route {
             // Clients authenticate here by their own credentials.
             | Self::Token | Self::Introspect | Self::Revoke
             // Whoever has the link.
-            | Self::ShowLink(_) | Self::FollowLink(_) => None,
+            | Self::ShowLink(_) | Self::FollowLink(_) | Self::Connected => None,
             Self::Audit => Some("audit:read"),
             Self::CreateClient => Some("client:create"),
             Self::DeleteClient(_) => Some("client:delete"),
@@ -302,6 +305,7 @@ fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
         ["api", "v1", "oauth", "role"] => vec![(Method::GET, Route::Roles)],
         ["api", "v1", "oauth", "scope" | "scopes"] => vec![(Method::GET, Route::Scopes)],
         ["api", "v1", "oauth", "callback"] => vec![(Method::GET, Route::Callback)],
+        ["connected"] => vec![(Method::GET, Route::Connected)],
         ["connect", own] => {
             let token = |token: &str| token.to_owned();
             vec![(Method::GET, Route::ShowLink(token(own))), (Method::POST, Route::FollowLink(token(own)))]

@@ -55,7 +55,7 @@ fn come_back(host: &Host, state: &str, cookie: &str) -> Answered {
     host.send(&with_header(request, "cookie", cookie.as_bytes()))
 }
 
-/// D12, K4: the link's page names connection and provider; its button leaves the cookie; the browser with it is let in.
+/// D12, K4, K20: the link's page names connection and provider; its button leaves the cookie; the browser with it is let in.
 #[test]
 fn a_link_leads_through_the_provider_and_back() {
     let host = with(&[], &["shop"]);
@@ -72,8 +72,9 @@ fn a_link_leads_through_the_provider_and_back() {
     let (state, cookie) = start(&host, &link(&host, "shop", &Value::Null));
     let request = callback(&format!("state={state}&code=canary-code-1"));
     let back = host.send(&with_header(from_browser(request), "cookie", format!("a=b; {cookie}").as_bytes()));
-    assert_eq!(back.status, 200);
-    assert!(back.text().contains("The connection shop is authorized.") && !back.text().contains("canary"));
+    assert_eq!((back.status, back.header("location")), (303, "/connected"));
+    let page = host.send(&from_browser(bare("GET", "/connected")));
+    assert!(page.status == 200 && page.text().contains("The connection is authorized."), "{}", page.text());
     let name = cookie.split('=').next().unwrap();
     assert!(back.header("set-cookie").starts_with(&format!("{name}=; Path=/; Max-Age=0;")));
     assert_eq!(host.live("shop").0, 200);

@@ -52,7 +52,8 @@ fn after(route: &Route) -> Option<Route> {
         Route::PatchSecrets(_) => Route::Authorize(key()),
         Route::Authorize(_) => Route::MakeLink(key()),
         Route::MakeLink(_) => Route::Complete(key()),
-        Route::Complete(_) => Route::ShowLink("t1".to_owned()),
+        Route::Complete(_) => Route::Connected,
+        Route::Connected => Route::ShowLink("t1".to_owned()),
         Route::ShowLink(_) => Route::FollowLink("t1".to_owned()),
         Route::FollowLink(_) => Route::AccessToken(key()),
         Route::AccessToken(_) => Route::TestConnection(key()),
@@ -96,9 +97,13 @@ fn no_guarded_route_answers_without_a_token() {
     }
     let forms = ["/api/v1/oauth/token", "/api/v1/oauth/introspect", "/api/v1/oauth/revoke"];
     let published = ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json"];
-    let expected =
-        [&["/health", "/ready"], &forms[..], &published, &["/api/v1/oauth/callback", "/connect/t1", "/connect/t1"]]
-            .concat();
+    let expected = [
+        &["/health", "/ready"],
+        &forms[..],
+        &published,
+        &["/api/v1/oauth/callback", "/connected", "/connect/t1", "/connect/t1"],
+    ]
+    .concat();
     assert_eq!(open, expected);
 }
 

@@ -59,8 +59,10 @@ fn only_the_browser_that_opened_a_link_finishes_the_authorization() {
     assert_eq!(mock.requests().len(), 0);
 
     let (state, cookie) = open(&postern, &link(&postern, &root));
-    let back = come_back(&postern, &state).header("Cookie", &format!("other=1; {cookie}")).send().expect_status(200);
-    assert_eq!(back.header("Content-Type"), Some("text/html; charset=utf-8"));
+    let back = come_back(&postern, &state).header("Cookie", &format!("other=1; {cookie}")).send().expect_status(303);
+    assert_eq!(back.header("Location"), Some("/connected"));
+    let page = postern.get("/connected").send().expect_status(200);
+    assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
     assert!(back.header("Set-Cookie").is_some_and(|gone| gone.contains("Max-Age=0")), "{back:?}");
     let token = text(&read(&postern, &root, "shop").expect_status(200).json(), "access_token");
     // E8: neither the links nor what they left are found in anything that is stored or printed.
@@ -78,5 +80,5 @@ fn the_browser_returns_to_the_page_that_began_the_authorization() {
     let back = come_back(&postern, &parameter(url.as_str().unwrap(), "state")).send().expect_status(303);
     assert_eq!(back.header("Location"), Some("https://app.example/integrations/shop?status=succeeded"));
     let back = come_back(&postern, &parameter(&authorize(&postern, &root, "shop"), "state")).send();
-    assert_eq!((back.status, back.header("Location")), (200, None));
+    assert_eq!((back.status, back.header("Location")), (303, Some("/connected")));
 }
