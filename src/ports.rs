@@ -212,8 +212,8 @@ pub enum ProviderFailure {
     Unreachable,
     /// No complete answer in time.
     TimedOut,
-    /// More than [`PROVIDER_ANSWER_LIMIT`].
-    TooLarge,
+    /// More than [`PROVIDER_ANSWER_LIMIT`]; with this HTTP status.
+    TooLarge(u16),
 }
 
 /// A request to a provider, complete: what is sent is exactly this.

@@ -178,8 +178,6 @@ pub enum TestOutcome {
     Succeeded,
     /// It answered with this HTTP status.
     Status(u16),
-    /// It answered more than we read.
-    TooLarge,
     /// It could not be asked, or did not answer.
     Failed(Refusal),
     /// There is nothing yet to test, or no way to.
@@ -212,8 +210,6 @@ pub enum Revocation {
     Unopened,
     /// It answered with this HTTP status.
     Status(u16),
-    /// It answered more than we read.
-    TooLarge,
     /// It could not be asked, or did not answer.
     Failed(Refusal),
 }

@@ -18,8 +18,8 @@ pub(super) async fn send(request: ProviderRequest) -> std::result::Result<Provid
     let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(DEADLINE_MILLISECONDS));
     let mut response = Fetch::Request(request).send_with_signal(&signal).await.map_err(|error| failure(&error))?;
     let content_type = response.headers().get("content-type").ok().flatten();
-    let body = body(&mut response).await.map_err(|error| failure(&error))?.ok_or(ProviderFailure::TooLarge)?;
-    Ok(ProviderResponse { status: response.status_code(), content_type, body })
+    let (status, body) = (response.status_code(), body(&mut response).await.map_err(|error| failure(&error))?);
+    Ok(ProviderResponse { status, content_type, body: body.ok_or(ProviderFailure::TooLarge(status))? })
 }
 
 /// The request as the runtime takes it.

@@ -53,7 +53,6 @@ fn told(outcome: Revocation, key: &ConnectionKey) -> (Option<bool>, Option<Strin
         Revocation::Status(status) => {
             (Some(false), Some(format!("The provider of {key} answered with status code '{status}'.")))
         }
-        Revocation::TooLarge => (Some(false), text("The provider's answer is too large.")),
         Revocation::Failed(refusal) => (Some(false), Some(ApiError::refusal_text(refusal, key))),
     }
 }

@@ -43,9 +43,6 @@ pub(super) fn status(done: &str, outcome: Option<TestOutcome>, key: &ConnectionK
         Some(TestOutcome::Status(status)) => {
             (Some("failed"), Some(format!("Client call failed with status code '{status}'")))
         }
-        Some(TestOutcome::TooLarge) => {
-            (Some("failed"), Some(operational("The provider's answer is too large.".to_owned())))
-        }
         Some(TestOutcome::Failed(refusal)) => (Some("failed"), Some(operational(ApiError::refusal_text(refusal, key)))),
         Some(TestOutcome::Skipped(refusal)) => (Some("skipped"), Some(ApiError::refusal_text(refusal, key))),
     };

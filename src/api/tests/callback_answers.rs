@@ -71,7 +71,7 @@ fn an_answer_that_makes_no_sense_stores_nothing() {
         changed("expires_in", json!("soon")),
         changed("expires_in", json!([3600])),
         changed("padding", json!("x".repeat(300 * 1024))),
-        Err(ProviderFailure::TooLarge),
+        Err(ProviderFailure::TooLarge(200)),
     ]
     .into_iter()
     .enumerate()

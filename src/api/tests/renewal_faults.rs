@@ -21,7 +21,7 @@ fn a_fault_is_reported_until_the_back_off_is_over() {
     let faults: [(ProviderAnswer, u16, &str); 10] = [
         (Err(ProviderFailure::Unreachable), 502, "The provider of shop cannot be reached."),
         (Err(ProviderFailure::TimedOut), 504, "The provider of shop did not answer in time."),
-        (Err(ProviderFailure::TooLarge), 502, "The provider of shop did not give a token answer."),
+        (Err(ProviderFailure::TooLarge(200)), 502, "The provider of shop did not give a token answer."),
         (Ok(page), 502, "The provider of shop did not give a token answer."),
         (answer(200, &json!({ "expires_in": 5 })), 502, "The provider of shop did not give a token answer."),
         (answer(500, &json!({ "error": "canary" })), 502, "The provider of shop failed."),

@@ -103,7 +103,7 @@ fn the_tokens_are_forgotten_whatever_the_provider_says() {
         (answer(302, &Value::Null), Some(false), Some(status(302))),
         (Err(ProviderFailure::Unreachable), Some(false), Some("The provider of shop cannot be reached.".to_owned())),
         (Err(ProviderFailure::TimedOut), Some(false), Some("The provider of shop did not answer in time.".to_owned())),
-        (Err(ProviderFailure::TooLarge), Some(false), Some("The provider's answer is too large.".to_owned())),
+        (Err(ProviderFailure::TooLarge(404)), Some(false), Some(status(404))),
     ];
     for (provider, revoked, reason) in cases {
         let host = with_revocation(provider.clone());

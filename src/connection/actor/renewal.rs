@@ -217,7 +217,7 @@ impl<P: ObjectPorts> Actor<P> {
         let response = self.ports.send(request).await.map_err(|failure| match failure {
             ProviderFailure::Unreachable => Fault::Unreachable,
             ProviderFailure::TimedOut => Fault::TimedOut,
-            ProviderFailure::TooLarge => Fault::Unreadable,
+            ProviderFailure::TooLarge(_) => Fault::Unreadable,
         })?;
         let authentication = definition.authentication();
         let assumed = authentication.and_then(Authentication::expires_in);

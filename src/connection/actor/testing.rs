@@ -78,14 +78,15 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Sends it. Nothing of the answer counts but its status.
     async fn call(&self, definition: &Definition, request: ProviderRequest) -> TestOutcome {
-        match self.ports.send(request).await {
-            Ok(answer) => match definition.test_request() {
-                Some(request) if request.succeeds_with(answer.status) => TestOutcome::Succeeded,
-                _ => TestOutcome::Status(answer.status),
-            },
-            Err(ProviderFailure::TooLarge) => TestOutcome::TooLarge,
-            Err(ProviderFailure::Unreachable) => TestOutcome::Failed(Refusal::Provider(Fault::Unreachable)),
-            Err(ProviderFailure::TimedOut) => TestOutcome::Failed(Refusal::Provider(Fault::TimedOut)),
+        let status = match self.ports.send(request).await {
+            Ok(answer) => answer.status,
+            Err(ProviderFailure::TooLarge(status)) => status,
+            Err(ProviderFailure::Unreachable) => return TestOutcome::Failed(Refusal::Provider(Fault::Unreachable)),
+            Err(ProviderFailure::TimedOut) => return TestOutcome::Failed(Refusal::Provider(Fault::TimedOut)),
+        };
+        match definition.test_request() {
+            Some(request) if request.succeeds_with(status) => TestOutcome::Succeeded,
+            _ => TestOutcome::Status(status),
         }
     }
 }

@@ -140,13 +140,13 @@ impl<P: ObjectPorts> Actor<P> {
     /// Asks the provider. Success is any status of 2xx, also for a token that it does not know (RFC 7009 §2.2).
     async fn ask_to_revoke(&self, request: ProviderRequest) -> Revocation {
         let failed = |fault| Revocation::Failed(Refusal::Provider(fault));
-        match self.ports.send(request).await {
-            Ok(answer) if (200..300).contains(&answer.status) => Revocation::Revoked,
-            Ok(answer) => Revocation::Status(answer.status),
-            Err(ProviderFailure::Unreachable) => failed(Fault::Unreachable),
-            Err(ProviderFailure::TimedOut) => failed(Fault::TimedOut),
-            Err(ProviderFailure::TooLarge) => Revocation::TooLarge,
-        }
+        let status = match self.ports.send(request).await {
+            Ok(answer) => answer.status,
+            Err(ProviderFailure::TooLarge(status)) => status,
+            Err(ProviderFailure::Unreachable) => return failed(Fault::Unreachable),
+            Err(ProviderFailure::TimedOut) => return failed(Fault::TimedOut),
+        };
+        if (200..300).contains(&status) { Revocation::Revoked } else { Revocation::Status(status) }
     }
 
     /// Notes that credentials changed otherwise than by a renewal.
