@@ -74,15 +74,20 @@ const FEATURES = [
   'exception-handling',
 ];
 
+/** Classes of the libraries that this module never makes an object of, so that nobody can call their methods. */
+const UNUSED_CLASSES = ['containerstartupoptions', 'intounderlying', 'minifyconfig', 'r2range'];
+
 /**
  * Drops the names of all functions, a tenth of the size, and optimizes for the size of the upload: a function with a
  * single caller stays a function, since one large body with thousands of variables is shorter but compresses worse; and
- * functions are put in the order of their names, since then those that are much alike (of one generic function, say) stand
- * close enough together for gzip, whose window is 32 KiB, to see it. Alignments are mere hints, which V8 does not look at.
+ * functions are put in the order of their names, since then those that are much alike (of one generic function, say)
+ * stand close enough together for gzip, whose window is 32 KiB, to see it. Alignments are mere hints, which V8 does not
+ * look at.
  */
 async function optimize() {
   const optimized = `${WASM}.optimized`;
   const flags = [
+    ...UNUSED_CLASSES.map((name) => `--remove-exports=*${name}*`),
     '-Oz', '--one-caller-inline-max-function-size=10', '--reorder-functions-by-name', '--dealign', '--strip-debug',
     '--strip-producers',
   ];
