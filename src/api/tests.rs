@@ -71,6 +71,10 @@ use crate::{
 /// Part of every secret that these tests use.
 pub(super) const CANARY: &str = "canary";
 
+/// How an access token of ours begins: `{"alg":"`. Long enough that no digest or envelope holds it by chance, as happens
+/// to `eyJ` every few hundred times.
+const TOKEN_START: &str = "eyJhbGciOi";
+
 /// A deployment whose outside is in memory.
 pub(super) struct Host {
     /// Settings and keys, or what is wrong with them.
@@ -153,7 +157,7 @@ impl Drop for Host {
             return;
         }
         let dump = self.memory.dump();
-        for secret in [CANARY, "root-secret", "eyJ"] {
+        for secret in [CANARY, "root-secret", TOKEN_START] {
             assert!(!dump.contains(secret), "{secret} in {dump}");
         }
     }
@@ -227,7 +231,9 @@ impl Host {
         let body = format!("grant_type=client_credentials&{credentials}&scope={}", scope.replace(' ', "+"));
         let answer = self.send(&form("/api/v1/oauth/token", &body));
         assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["access_token"].as_str().unwrap().to_owned()
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        assert!(token.starts_with(TOKEN_START), "another search is needed: {token}");
+        token
     }
 
     /// Sends a request with a token to a path below `/api/v1`.
