@@ -35,6 +35,7 @@ use crate::{
 };
 
 use object::MemoryObject;
+pub(crate) use object::turns;
 pub(crate) use registry::MemoryRegistry;
 pub(crate) use templates::MemoryTemplates;
 

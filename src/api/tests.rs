@@ -63,7 +63,7 @@ use super::{
 };
 use crate::{
     config::{Problem, tests::read_with},
-    memory::Memory,
+    memory::{Memory, turns},
     ports::Clock,
     protocol::time::UnixSeconds,
 };
@@ -197,6 +197,19 @@ impl Host {
     pub(super) fn send_all(&self, requests: &[http::Request<Body>]) -> Vec<Answered> {
         let requests: Vec<_> = requests.iter().map(as_it_reaches_us).collect();
         let all = join_all(requests.iter().map(|request| handle(&self.deployment, &self.memory, request)));
+        self.pool.borrow_mut().run_until(all).into_iter().map(Answered::new).collect()
+    }
+
+    /// Sends requests at the same time, but lets others run so many times before each one after the first.
+    pub(super) fn send_staggered(&self, requests: &[http::Request<Body>], late: u32) -> Vec<Answered> {
+        let one = |(index, request): (u32, &http::Request<Body>)| {
+            let request = as_it_reaches_us(request);
+            async move {
+                turns(index * late).await;
+                handle(&self.deployment, &self.memory, &request).await
+            }
+        };
+        let all = join_all((0..).zip(requests).map(one));
         self.pool.borrow_mut().run_until(all).into_iter().map(Answered::new).collect()
     }
 

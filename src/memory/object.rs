@@ -135,7 +135,7 @@ impl ProviderHttp for MemoryObject {
 }
 
 /// Lets others run so many times, as everything that leaves the object does.
-async fn turns(mut left: u32) {
+pub(crate) async fn turns(mut left: u32) {
     std::future::poll_fn(|context| {
         if left == 0 {
             return Poll::Ready(());

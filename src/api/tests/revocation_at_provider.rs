@@ -180,6 +180,20 @@ fn parallel_revocations_ask_the_provider_once() {
     }
 }
 
+/// R6: a deletion may join a revocation at any moment, also while the directory hears of that one: what is said to be
+/// deleted is gone.
+#[test]
+fn a_deletion_that_joins_a_revocation_late_deletes() {
+    for late in 0..40 {
+        let host = with_revocation(answer(200, &Value::Null));
+        let requests = [root(&host, "POST", "/revoke"), root(&host, "DELETE", "")];
+        let answers = host.send_staggered(&requests, late);
+        assert_eq!(answers[1].status, 204, "{late}");
+        assert_eq!((host.live("shop").0, host.memory.state().contains("secrets")), (404, false), "{late}");
+        assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 0, "{late}");
+    }
+}
+
 /// R6: a renewal under way is waited for: its tokens replace what is stored, so they are the ones to be revoked.
 #[test]
 fn tokens_of_a_renewal_under_way_are_revoked_too() {

@@ -101,22 +101,24 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Forgets the grant, or the whole connection where that is wanted. Another grant may have taken its place, by new
-    /// secrets or a new authorization: that one stays.
+    /// secrets or a new authorization: that one stays. A deletion may join until the very end.
     async fn forget(&self, revision: u64) -> Result<(), Stop> {
         let Some(mut record) = self.stored()? else { return Ok(()) };
+        if !self.is_doomed.get() {
+            if self.revision.get() == revision && record.grant.is_some() {
+                let next = Rc::make_mut(&mut record);
+                (next.grant, next.condition) = (None, Condition::default());
+                self.store(record, &[Part::Grant, Part::Condition])?;
+            }
+            self.publish().await?;
+        }
         if self.is_doomed.get() {
             self.ports.clear()?;
             self.record.take();
             self.live.take();
             self.replaced();
-            return Ok(());
         }
-        if self.revision.get() == revision && record.grant.is_some() {
-            let next = Rc::make_mut(&mut record);
-            (next.grant, next.condition) = (None, Condition::default());
-            self.store(record, &[Part::Grant, Part::Condition])?;
-        }
-        Ok(self.publish().await?)
+        Ok(())
     }
 
     /// The request that revokes; none where there is nothing to revoke, or no way to.
