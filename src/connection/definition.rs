@@ -189,10 +189,12 @@ impl Definition {
         self.test_request.as_ref()
     }
 
-    /// The secrets under all the names that the test may use for them: its `param_values` name some once more.
+    /// The secrets under all the names that the test may use for them: its `param_values` name some once more. The name of
+    /// a parameter that restricts hosts stands for nothing else.
     #[must_use]
     pub fn test_values(&self, mut secrets: Map<String, Value>) -> Map<String, Value> {
-        for (name, parameter) in &self.test_values {
+        let is_restricted = |name: &str| self.parameters.iter().any(|own| own.is_restricted() && own.name == name);
+        for (name, parameter) in self.test_values.iter().filter(|(name, _)| !is_restricted(name)) {
             if let Some(value) = secrets.get(parameter).cloned() {
                 secrets.insert(name.clone(), value);
             }

@@ -105,18 +105,40 @@ fn a_restriction_of_hosts_cannot_be_edited_away() {
         *next = serde_json::from_str(&text).unwrap();
         next["connector_params"][0] = json!({ "name": "other", "default_value": "evil.example" });
     });
-    assert_eq!(found, refused(format!("[{parameters}]")));
+    assert_eq!(found, (422, vec![format!("[{parameters}]"), r#"["body","client_config","host"]"#.to_owned()]));
     // No parameter in the host at all.
     let found = edit(&|next| next["client_config"]["host"] = "evil.example".into());
     assert_eq!(found, refused(r#"["body","client_config","host"]"#.to_owned()));
     let found =
         edit(&|next| next["test_request"]["client_config"] = json!({ "protocol": "https", "host": "evil.example" }));
     assert_eq!(found, refused(r#"["body","test_request","client_config","host"]"#.to_owned()));
+    // A name that the restricted parameter is only a part of, and a new parameter that is restricted to what it likes.
+    let found = edit(&|next| next["client_config"]["host"] = "<domain>.evil.example".into());
+    assert_eq!(found, refused(r#"["body","client_config","host"]"#.to_owned()));
+    let found = edit(&|next| {
+        let new = json!({ "name": "n", "type": "endpoint", "allowed_values": ["*"], "default_value": "evil.example" });
+        next["connector_params"].as_array_mut().unwrap().push(new);
+        next["test_request"]["client_config"] = json!({ "protocol": "https", "host": "<n>" });
+    });
+    assert_eq!(found, refused(r#"["body","test_request","client_config","host"]"#.to_owned()));
     // Below the root key the places say so.
     let mut rooted = json!({ "saas_config": document(SERVICE) });
     rooted["saas_config"]["connector_params"][0]["type"] = Value::Null;
     assert_eq!(put(&host, &rooted).issues().1[0].1, r#"["body","saas_config","connector_params",0,"type"]"#);
     assert_eq!(host.memory.state(), before);
+}
+
+/// S11: what the test calls a restricted parameter by another one's value is not that parameter.
+#[test]
+fn a_test_value_cannot_stand_for_a_restricted_parameter() {
+    let host = service();
+    let mut next = document(SERVICE);
+    next["connector_params"].as_array_mut().unwrap().push(json!({ "name": "free", "default_value": "evil.example" }));
+    next["test_request"]["param_values"] = json!([{ "name": "domain", "connector_param": "free" }]);
+    assert_eq!(put(&host, &next).status, 200);
+    assert_eq!(host.as_root("GET", "/connection/shop/test", &Value::Null).status, 200);
+    let hosts: Vec<_> = host.memory.sent().iter().map(|sent| sent.url.host_str().unwrap().to_owned()).collect();
+    assert_eq!(hosts, ["acme.json-provider.example", "acme.json-provider.example"]);
 }
 
 /// Contract 5.5: everything else may change, `fides_key` and `type` included.

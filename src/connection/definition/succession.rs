@@ -8,7 +8,8 @@ use crate::protocol::validation::{Issue, Step};
 
 impl Definition {
     /// What forbids that this definition follows another one: `type` and `allowed_values` of a parameter stay as they are, a
-    /// restricted parameter stays, and beside one there is no literal host that the former definition did not have.
+    /// restricted parameter stays, and beside one there is no host that the former definition did not have: neither a literal
+    /// one, nor one that has the parameter's value as a part, nor that of a new parameter.
     #[must_use]
     pub fn check_succession(&self, former: &Self) -> Vec<Issue> {
         let mut issues = Vec::new();
@@ -23,9 +24,9 @@ impl Definition {
             }
         }
         if former.parameters.iter().any(Parameter::is_restricted) {
-            for target in self.targets().filter(|target| target.host.placeholders().next().is_none()) {
+            for target in self.targets() {
                 if !former.targets().any(|old| old.host == target.host) {
-                    let text = "hosts are restricted by allowed_values: another literal host cannot be added";
+                    let text = "hosts are restricted by allowed_values: another host cannot be added";
                     issues.push(Issue::value(target.host_place.clone(), text));
                 }
             }
