@@ -174,12 +174,12 @@ fn state_key<P>(context: &Context<'_, P>, state: &str) -> Result<ConnectionKey, 
     Ok(connection_of(settings, Purpose::State, state)?)
 }
 
-/// The value of a cookie (RFC 6265 §4.2.1).
+/// The value of a cookie (RFC 6265 §4.2.1). Beside it there may be others of any bytes, set for a domain above ours.
 fn cookie(request: &http::Request<super::Body>, name: &str) -> Option<String> {
-    let lines = request.headers().get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let lines = request.headers().get_all(header::COOKIE).into_iter();
     lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
         .find(|(own, _)| *own == name)
         .map(|(_, value)| value.to_owned())
 }

@@ -117,6 +117,22 @@ fn authorizations_in_one_browser_do_not_disturb_each_other() {
     assert_eq!(come_back(&host, &shop, &jar).status, 200);
 }
 
+/// K4: other cookies do not hide ours, whatever bytes they hold.
+#[test]
+fn cookies_of_others_do_not_hide_ours() {
+    let host = with(&[], &["shop"]);
+    for (before, after) in [("n=\u{e9}; ", ""), ("", "; n=\u{e9}"), ("; ;=; \u{e9}; a=;", ";")] {
+        let (state, cookie) = start(&host, &link(&host, "shop", &Value::Null));
+        assert_eq!(come_back(&host, &state, &format!("{before}{cookie}{after}")).status, 200, "{before}{after}");
+        // As the edge hands a byte on that is no UTF-8.
+        let (state, cookie) = start(&host, &link(&host, "shop", &Value::Null));
+        let mut jar = cookie.into_bytes();
+        jar.extend(b"; n=\xe9");
+        let request = callback(&format!("state={state}&code=canary-code-1"));
+        assert_eq!(host.send(&with_header(request, "cookie", &jar)).status, 200);
+    }
+}
+
 /// H9: the button works from the link's own page only; the link is not used up by a forged form.
 #[test]
 fn a_form_of_another_site_is_refused() {
