@@ -133,6 +133,25 @@ fn cookies_of_others_do_not_hide_ours() {
     }
 }
 
+/// R6: the directory already knows when to look at a connection with a link: that it does not hear of the click does not
+/// cost a person the link. The sweep repairs the row, and forgets the state.
+#[test]
+fn a_click_is_not_lost_when_the_directory_is_broken() {
+    let host = with(&[], &["shop"]);
+    let path = link(&host, "shop", &Value::Null);
+    host.memory.faults().break_directory(true);
+    let (state, cookie) = start(&host, &path);
+    host.memory.faults().break_directory(false);
+    assert_eq!(come_back(&host, &state, &cookie).status, 200);
+    let path = link(&host, "shop", &Value::Null);
+    host.memory.faults().break_directory(true);
+    start(&host, &path);
+    host.memory.faults().break_directory(false);
+    host.wait(1800);
+    assert_eq!(host.as_root("POST", "/sweep", &Value::Null).json()["due"], 1);
+    assert!(!host.memory.state().contains("code_verifier"));
+}
+
 /// H9: the button works from the link's own page only; the link is not used up by a forged form.
 #[test]
 fn a_form_of_another_site_is_refused() {

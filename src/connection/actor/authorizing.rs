@@ -51,12 +51,17 @@ impl<P: ObjectPorts> Actor<P> {
             browser,
             return_to,
         };
-        let parts: &[Part] = if record.link.is_some() { &[Part::Pending, Part::Link] } else { &[Part::Pending] };
+        let has_link = record.link.is_some();
+        let parts: &[Part] = if has_link { &[Part::Pending, Part::Link] } else { &[Part::Pending] };
         let next = Rc::make_mut(&mut record);
         (next.pending, next.link) = (Some(pending), None);
         self.store(record, parts)?;
-        // From here on the sweep looks at this connection, whatever becomes of the callback.
-        self.publish().await?;
+        // From here on the sweep looks at this connection, whatever becomes of the callback. Where a link was used up, which
+        // nobody can do again, it does so in any case: the row has the link's end.
+        let published = self.publish().await;
+        if !has_link {
+            published?;
+        }
         Ok(Reply::AuthorizationUrl(begun.url.into()))
     }
 
