@@ -123,7 +123,7 @@ fn no_spelling_of_a_path_gets_around_the_guard() {
             format!("{path}/%2e%2e/health"),
             format!("/health/..{path}"),
             format!("/health%2f..{path}"),
-            path.to_uppercase(),
+            path.to_ascii_uppercase(),
             path.replace("/api/", "/api//"),
             format!("{path}%00"),
             format!("{path}%20"),

@@ -43,7 +43,7 @@ fn every_wrong_credential_gets_the_same_answer() {
     let (id, secret) = host.client(&["policy:read"]);
     let (gone, gone_secret) = host.client(&[]);
     assert_eq!(host.as_root("DELETE", &format!("/oauth/client/{gone}"), &().into()).status, 200);
-    let upper = id.to_uppercase();
+    let upper = id.to_ascii_uppercase();
     let pairs = [
         ("nobody", secret.as_str()),
         (&id, "wrong-canary"),

@@ -175,7 +175,7 @@ fn host_values_are_dns_names() {
     assert!(with_x(&"a".repeat(64), |values| host.host(values, false)).is_err());
     for name in ["a", "eu-1.tenant", "xn--bcher-kva", "A_b"] {
         let rendered = with_x(name, |values| host.host(values, false)).unwrap();
-        assert_eq!(rendered.expose(), format!("{}.example.com", name.to_lowercase()));
+        assert_eq!(rendered.expose(), format!("{}.example.com", name.to_ascii_lowercase()));
     }
 }
 

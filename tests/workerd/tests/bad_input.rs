@@ -35,7 +35,7 @@ fn wrong_client_credentials_get_one_answer_with_a_basic_challenge() {
         ("nobody", ROOT_CLIENT_SECRET),
         (&gone.id, &gone.secret),
         (&other.id, &gone.secret),
-        (&other.id.to_uppercase(), &other.secret),
+        (&other.id.to_ascii_uppercase(), &other.secret),
     ] {
         answers.push(postern.post(TOKEN).basic(id, secret).form(&GRANT).send());
         let form = [("client_id", id), ("client_secret", secret)];

@@ -23,7 +23,7 @@ fn assert_says_nothing(answer: &Answer) -> String {
         answer.header("Retry-After").is_some() && answer.json().get("detail").is_some_and(Value::is_string),
         "{answer:?}"
     );
-    let shown = format!("{answer:?}").to_lowercase();
+    let shown = format!("{answer:?}").to_ascii_lowercase();
     for internal in ["sqlite", "database", "wasm", "panic", "stack", "durable", "workerd", ".rs", "index.js", "/tmp"] {
         assert!(!shown.contains(internal), "{internal} in {shown}");
     }

@@ -222,7 +222,7 @@ fn pieces(secret: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// can stand in a longer text.
 fn forms(bytes: &[u8]) -> Vec<String> {
     let hex: String = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(hex_digit).collect();
-    let mut forms = vec![String::from_utf8_lossy(bytes).into_owned(), hex.to_uppercase(), hex];
+    let mut forms = vec![String::from_utf8_lossy(bytes).into_owned(), hex.to_ascii_uppercase(), hex];
     for before in 0..3 {
         let padded = [vec![0; before], bytes.to_vec()].concat();
         // Only the characters that depend on nothing but the bytes.

@@ -121,7 +121,7 @@ mod tests {
         let secret = "0123456789abcdef".repeat(4);
         let cases = [
             (json!({ "a": "<hex32>", "b": "<int>" }), json!({ "a": secret, "b": 5 }), true),
-            (json!({ "a": "<hex32>" }), json!({ "a": secret.to_uppercase() }), false),
+            (json!({ "a": "<hex32>" }), json!({ "a": secret.to_ascii_uppercase() }), false),
             (json!({ "a": "<hex32>" }), json!({ "a": secret, "b": 1 }), false),
             (json!({ "a": 1, "b": 2 }), json!({ "a": 1 }), false),
             (json!(["x", "..."]), json!(["x", "y", "z"]), true),

@@ -124,7 +124,7 @@ fn whole(answer: &str) -> Result<Answer, String> {
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("half an answer")?;
     let (status, lines) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = status.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
-    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
     Ok(Answer { status, headers: lines.lines().filter_map(header).collect(), body: body.as_bytes().to_vec() })
 }
 
