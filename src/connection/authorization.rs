@@ -126,6 +126,13 @@ pub fn check_issuer(
     if matches { Ok(()) } else { Err(Refusal::OtherIssuer) }
 }
 
+/// Where the person and the code are sent; nowhere, as long as definition and secrets name no address that is allowed.
+#[must_use]
+pub fn addresses(definition: &Definition, secrets: &Map<String, Value>, settings: &Settings) -> [Option<Url>; 2] {
+    let (values, policy) = (Values::new().with_all(secrets), policy(settings));
+    [Action::Authorize, Action::Access].map(|action| token_exchange::address(definition, action, &values, &policy).ok())
+}
+
 /// Whom this deployment may talk to.
 #[must_use]
 pub fn policy(settings: &Settings) -> OutboundPolicy {

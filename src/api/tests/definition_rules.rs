@@ -187,6 +187,28 @@ fn stored_secrets_get_new_defaults() {
     assert_eq!(host.as_root("DELETE", PATH, &Value::Null).status, 204);
 }
 
+/// K6: what was begun at one provider is not finished at another that the definition names meanwhile; other changes of it
+/// do not disturb a person.
+#[test]
+fn an_authorization_ends_with_the_provider_that_it_was_begun_at() {
+    for (old, new, status) in [
+        ("path: /oauth/token", "path: /other/token", 404),
+        ("path: /auth/authorize", "path: /other/authorize", 404),
+        ("host: <domain>", "host: other.example", 404),
+        ("description: ", "description: Once more ", 200),
+    ] {
+        let host = Host::new().with_code_flow("shop");
+        host.provider_answers([answer(200, &tokens(1))]);
+        let state = host.state("shop");
+        let definition = CODE_FLOW.replace(old, new);
+        assert_ne!(definition, CODE_FLOW, "{old}");
+        assert_eq!(host.define("shop", &definition).status, 200, "{new}");
+        assert_eq!(host.callback(&format!("state={state}&code=canary-code-1")).status, status, "{new}");
+        assert_eq!(host.requests(), usize::from(status == 200), "{new}");
+        assert_eq!(host.authorize("shop", "canary-code-2").status, 200, "{new}");
+    }
+}
+
 /// S11: a default that makes a forbidden host is refused with the definition.
 #[test]
 fn a_new_default_cannot_lead_elsewhere() {

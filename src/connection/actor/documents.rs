@@ -41,7 +41,14 @@ impl<P: ObjectPorts> Actor<P> {
             next.secrets = Some(self.seal_secrets(&secrets)?);
             parts.push(Part::Secrets);
         }
-        next.definition = Some(Rc::clone(&definition));
+        let former = next.definition.replace(Rc::clone(&definition));
+        let goes = |definition: &Definition| authorization::addresses(definition, &secrets, &self.settings);
+        let (before, after) = (former.as_deref().map(goes).unwrap_or_default(), goes(&definition));
+        // A code of the former provider is nothing for another one (RFC 9700 §4.4).
+        let is_other = before.iter().zip(&after).any(|(before, after)| after.is_some() && after != before);
+        if next.pending.take_if(|_| is_other).is_some() {
+            parts.push(Part::Pending);
+        }
         next.profile.updated_at = self.ports.now();
         // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
         self.store_with_snapshot(record, &parts)?;
