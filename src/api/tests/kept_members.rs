@@ -68,6 +68,20 @@ fn a_new_authorization_keeps_nothing_of_the_last() {
     }
 }
 
+/// What is no longer asked for goes with the next answer.
+#[test]
+fn what_is_no_longer_asked_for_goes() {
+    let host = Host::new().with_code_flow("shop");
+    assert_eq!(host.define("shop", &definition()).status, 200);
+    host.provider_answers([with_members(1, &json!({ "tenant": "one", "plan": "p" })), with_members(2, &json!({}))]);
+    assert_eq!(host.authorize("shop", "canary-code-1").status, 200);
+    let less = definition().replace("keep: [tenant, plan]", "keep: [tenant]");
+    assert_eq!(host.define("shop", &less).status, 200);
+    host.wait(3600);
+    let renewed = shown(&host);
+    assert_eq!((&renewed["tenant"], renewed.get("plan")), (&json!("one"), None));
+}
+
 /// P6: names that mean something already are refused when the definition is saved, and so are too many.
 #[test]
 fn names_that_cannot_be_kept_are_refused() {

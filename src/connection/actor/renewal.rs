@@ -248,7 +248,8 @@ impl<P: ObjectPorts> Actor<P> {
             }),
         };
         let former_kept = former.map(|former| self.open_kept(former)).transpose()?.unwrap_or_default();
-        let kept = answer.kept.clone().over(former_kept);
+        let asked = record.definition.as_ref().and_then(|definition| definition.authentication());
+        let kept = answer.kept.clone().over(former_kept, asked.map_or(&[][..], Authentication::keep));
         let (refresh_token, refresh_token_generation) =
             refresh_token.map_or((None, 0), |(envelope, generation)| (Some(envelope), generation));
         let grant = Grant {

@@ -44,10 +44,10 @@ impl Kept {
         Self(kept)
     }
 
-    /// With what was kept before, where this answer says nothing about it.
+    /// With what was kept before of these names, where this answer says nothing about it.
     #[must_use]
-    pub fn over(mut self, former: Self) -> Self {
-        for (name, value) in former.0 {
+    pub fn over(mut self, former: Self, names: &[String]) -> Self {
+        for (name, value) in former.0.into_iter().filter(|(name, _)| names.contains(name)) {
             self.0.entry(name).or_insert(value);
         }
         self
@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn a_new_answer_goes_over_the_former() {
         let of = |value: Value| Kept(value.as_object().unwrap().clone());
-        let now = of(json!({ "a": 2 })).over(of(json!({ "a": 1, "b": 1 })));
+        let names = ["a", "b"].map(str::to_owned);
+        let now = of(json!({ "a": 2 })).over(of(json!({ "a": 1, "b": 1, "c": 1 })), &names);
         assert_eq!(now, of(json!({ "a": 2, "b": 1 })));
     }
 
