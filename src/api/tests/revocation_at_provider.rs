@@ -1,5 +1,6 @@
 //! The end of a grant: `POST /connection/{connection_key}/revoke` and deletion, here and at the provider (RFC 7009).
 
+use futures_util::future::join;
 use serde_json::{Value, json};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     },
 };
 use crate::{
-    api::Body,
+    api::{Body, handle},
     ports::{ProviderFailure, ProviderRequest},
 };
 
@@ -237,6 +238,31 @@ fn an_authorization_begun_before_dies_too() {
     let back = callback(&format!("state={}&code=canary-code-2", host.state("shop")));
     let answers = host.send_all(&[back, root(&host, "POST", "/revoke")]);
     assert_eq!((answers[0].status, answers[1].status, host.live("shop").0), (404, 200, 409));
+}
+
+/// Tokens that came for a code when the grant was being ended are revoked too: nobody will have them. What another
+/// authorization has stored meanwhile is left alone, which a provider may take for the same grant.
+#[test]
+fn tokens_that_come_too_late_are_given_back() {
+    for (method, tail) in [("POST", "/revoke"), ("DELETE", "")] {
+        let host = with_revocation(answer(200, &Value::Null));
+        let back = callback(&format!("state={}&code=canary-code-2", host.state("shop")));
+        let answers = host.send_all(&[back, root(&host, method, tail)]);
+        assert_eq!((answers[0].status, answers[1].status < 300), (404, true), "{method}");
+        let revoked = ["canary-rt-1", "canary-rt-2"].map(|token| format!("client_id=shop-client&token={token}"));
+        assert_eq!(revocations(&host), revoked, "{method}");
+    }
+    let host = with_revocation(answer(200, &Value::Null));
+    host.memory.slow_down(|sent| parameter(sent, "code") == "canary-code-2");
+    let slow = callback(&format!("state={}&code=canary-code-2", host.state("shop")));
+    let begin = root(&host, "GET", "/authorize");
+    let send = async |request| Answered::new(handle(&host.deployment, &host.memory, &request).await);
+    let overtaking = async {
+        let url = url::Url::parse(send(begin).await.json().as_str().unwrap()).unwrap();
+        send(callback(&format!("state={}&code=canary-code-3", query(&url, "state")))).await
+    };
+    let (late, early) = host.pool.borrow_mut().run_until(join(send(slow), overtaking));
+    assert_eq!((late.status, early.status, revocations(&host).len(), host.live("shop").0), (404, 200, 0, 200));
 }
 
 /// An authorization that begins while the provider still revokes the former grant goes on.

@@ -109,7 +109,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// 1. The state is the pending one, in time; it is used up, whatever comes next (RFC 9700 §4.5).
     /// 2. Who brings it may: the browser that it is bound to, if to any.
     /// 3. It comes from the provider that was asked (RFC 9207 §2.4).
-    /// 4. The code is exchanged; if credentials were replaced meanwhile, what came back is dropped.
+    /// 4. The code is exchanged; if credentials were replaced meanwhile, what came back is given back.
     pub(super) async fn complete(&self, back: Return) -> Result<Reply, Stop> {
         let Return { state, outcome, issuer, bearer } = back;
         let Some(mut record) = self.stored()? else { return Err(Refusal::UnknownState.into()) };
@@ -141,6 +141,7 @@ impl<P: ObjectPorts> Actor<P> {
             other => Refusal::Provider(other),
         })?; // 4
         if self.revision.get() != before {
+            self.give_back(&definition, &secrets, answer).await;
             return Err(Refusal::UnknownState.into());
         }
         self.revision.set(before + 1);

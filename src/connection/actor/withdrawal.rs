@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use futures_util::FutureExt;
+use serde_json::{Map, Value};
 
 use super::{Actor, ObjectPorts, Stop, Withdrawal};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         record::{Part, Record},
         refresh::{Condition, Fault},
         template::values::Values,
-        token_exchange,
+        token_exchange::{self, RequestProblem, TokenAnswer, kept::Kept},
     },
     ports::{ProviderFailure, ProviderRequest},
     protocol::secret::SecretText,
@@ -129,14 +130,38 @@ impl<P: ObjectPorts> Actor<P> {
             return Ok(None);
         }
         let (secrets, (tokens, kept)) = (self.secrets(record)?, self.held(record)?);
+        let request = self.request_about(definition, &secrets, &tokens, &kept);
+        Ok(Some(request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?))
+    }
+
+    /// The request that revokes these tokens.
+    fn request_about(
+        &self,
+        definition: &Definition,
+        secrets: &Map<String, Value>,
+        tokens: &[(&'static str, SecretText)],
+        kept: &Kept,
+    ) -> Result<ProviderRequest, RequestProblem> {
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
         let values = Values::new().with("redirect_uri", &redirect_uri);
-        let mut values = values.with_all(kept.members()).with_all(&secrets);
-        for (name, token) in &tokens {
+        let mut values = values.with_all(kept.members()).with_all(secrets);
+        for (name, token) in tokens {
             values = values.with(name, token);
         }
-        let request = token_exchange::revoke_request(definition, &values, &authorization::policy(&self.settings));
-        Ok(Some(request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?))
+        token_exchange::revoke_request(definition, &values, &authorization::policy(&self.settings))
+    }
+
+    /// Has the provider revoke tokens that came too late to be stored, as far as that can be done: nobody will have them. Where
+    /// another grant is stored they are left alone, since a provider may take both for one.
+    pub(super) async fn give_back(&self, definition: &Definition, secrets: &Map<String, Value>, answer: TokenAnswer) {
+        if !matches!(self.stored(), Ok(record) if record.as_ref().is_none_or(|record| record.grant.is_none())) {
+            return;
+        }
+        let mut tokens = vec![("access_token", answer.access_token)];
+        tokens.extend(answer.refresh_token.map(|token| ("refresh_token", token)));
+        if let Ok(request) = self.request_about(definition, secrets, &tokens, &answer.kept) {
+            self.ask_to_revoke(request).await;
+        }
     }
 
     /// Asks the provider. Success is any status of 2xx, also for a token that it does not know (RFC 7009 §2.2).
