@@ -35,6 +35,15 @@ use crate::{
 #[error("{0}")]
 pub struct PortError(pub String);
 
+impl PortError {
+    /// Stored or sent JSON that cannot be read: where and how, never what, since serde's own words quote the text.
+    #[must_use]
+    pub fn unreadable(what: &str, error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        Self(format!("{what}: {:?} error at line {line}, column {column}", error.classify()))
+    }
+}
+
 /// What time it is.
 pub trait Clock {
     /// Now.

@@ -58,10 +58,7 @@ pub(super) async fn save_secrets<P: Ports>(
         return Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])]));
     };
     match context.ports.command(&key, command(secrets)).await? {
-        Reply::Done => {
-            let outcome = if verify { Some(testing::outcome(context, &key).await?) } else { None };
-            testing::status("Secrets updated", outcome, &key)
-        }
+        Reply::Done => testing::after_secrets(context, verify, &key).await,
         other => Err(refused(other, &key)),
     }
 }

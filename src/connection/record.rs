@@ -297,7 +297,7 @@ fn shown(definition: &Definition, secrets: &Map<String, Value>) -> Map<String, V
 /// One part of what is stored; JSON `null` is as good as absent.
 fn part<Document: DeserializeOwned>(parts: &[(String, String)], name: &str) -> Result<Option<Document>, PortError> {
     let Some((_, text)) = parts.iter().find(|(own, _)| own == name) else { return Ok(None) };
-    serde_json::from_slice(text.as_bytes()).map_err(|error| PortError(format!("part {name}: {error}")))
+    serde_json::from_slice(text.as_bytes()).map_err(|error| PortError::unreadable(&format!("part {name}"), &error))
 }
 
 #[cfg(test)]

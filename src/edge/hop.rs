@@ -161,7 +161,7 @@ async fn body_of(request: web_sys::Request) -> Result<String> {
 
 /// The message of a text.
 fn parse<Message: DeserializeOwned>(text: &str) -> Result<Message> {
-    Ok(serde_json::from_slice(text.as_bytes())?)
+    serde_json::from_slice(text.as_bytes()).map_err(|error| into_error(PortError::unreadable("message", &error)))
 }
 
 /// Writes a reply, inside the object.

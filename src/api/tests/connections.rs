@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Answered, Host};
+use crate::connection::key::ConnectionKey;
 
 /// Saves connections as root.
 fn save(host: &Host, items: &Value) -> Answered {
@@ -258,4 +259,24 @@ fn broken_storage_is_503_with_the_cause_in_the_log() {
     }
     host.memory.faults().mend_records();
     assert_eq!(host.live("shop"), (200, "canary-at-1".to_owned()));
+}
+
+/// A stored part that cannot be read any more (a definition that a later version judges otherwise): the connection is
+/// closed, and can be deleted. L1: what cannot be read is not quoted.
+#[test]
+fn a_connection_that_cannot_be_read_can_be_deleted() {
+    for (part, text) in [("definition", r#"{"type": "canary"}"#), ("grant", r#"{"generation": "canary-grant"}"#)] {
+        let host = Host::new().with_authorized("shop");
+        let key = ConnectionKey::parse("shop").unwrap();
+        let mut parts = host.memory.copy_of(&key);
+        parts.insert(part, text.to_owned());
+        host.memory.restart();
+        host.memory.put_back(&key, parts);
+        let closed = host.read("shop");
+        assert_eq!(closed.status, 503, "{part}");
+        assert!(closed.log.contains(part), "{}", closed.log);
+        assert_eq!(host.as_root("DELETE", "/connection/shop", &Value::Null).status, 204, "{part}");
+        assert_eq!((host.read("shop").status, host.memory.state().contains("v1.")), (404, false));
+        assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 0);
+    }
 }

@@ -326,3 +326,13 @@ fn the_sweep_leaves_a_grant_alone_that_is_being_ended() {
     assert_eq!((answers[0].status, answers[1].json()["renewed"] == 0), (200, true), "{:?}", answers[1]);
     assert!(!host.memory.sent().iter().any(renews));
 }
+
+/// A connect link that waits to be used ends with the grant, as an authorization that was begun does.
+#[test]
+fn a_connect_link_ends_with_the_grant() {
+    let host = with_revocation(answer(200, &Value::Null));
+    let made = host.as_root("POST", "/connection/shop/connect_link", &Value::Null).json();
+    let path = made["url"].as_str().unwrap().strip_prefix("https://postern.example").unwrap().to_owned();
+    let open = || host.send(&http::Request::get(&path).body(Body::Complete(Vec::new())).unwrap()).status;
+    assert_eq!((open(), revoke(&host).status, open()), (200, 200, 404));
+}

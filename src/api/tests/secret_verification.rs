@@ -105,3 +105,19 @@ fn refused_secrets_are_not_tested() {
     assert_eq!(put(&host, "PUT", "").status, 503);
     assert_eq!(host.requests(), 0);
 }
+
+/// Contract 5.3: whatever becomes of the test, the secrets are stored, and the answer says so.
+#[test]
+fn a_test_that_cannot_be_carried_out_takes_nothing_back() {
+    let host = service(answer(200, &tokens(1)), answer(200, &json!([])));
+    let faults = host.memory.faults();
+    // The secrets are one write; what comes after it finds the storage broken.
+    faults.break_records_after(1);
+    let answered = put(&host, "PUT", "");
+    let expected = json!({ "msg": "Secrets updated for ConnectionConfig with key: shop.", "test_status": "failed",
+        "failure_reason": "The test could not be carried out." });
+    assert_eq!((answered.status, answered.json()), (200, expected));
+    assert!(answered.log.contains("record storage is broken"), "{}", answered.log);
+    faults.mend_records();
+    assert_eq!(host.view("shop")["secrets"]["client_id"], "acme");
+}

@@ -76,7 +76,7 @@ impl<P: ObjectPorts> Actor<P> {
         self.existing()?;
         let (label, document) = self.ports.snapshot(version)?.ok_or(Refusal::NoDefinition)?;
         let document = serde_json::from_slice(document.as_bytes());
-        let document = document.map_err(|error| PortError(format!("snapshot: {error}")))?;
+        let document = document.map_err(|error| PortError::unreadable("snapshot", &error))?;
         Ok(Reply::Definition(label.detail(document)))
     }
 

@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl<P: ObjectPorts> Actor<P> {
-    /// Ends the grant; so does it with an authorization that was begun before.
+    /// Ends the grant, and with it an authorization that was begun before, and a connect link.
     pub(super) async fn revoke(self: &Rc<Self>) -> Result<Reply, Stop> {
         self.existing()?;
         self.withdrawal().await.map(Reply::Withdrawn)
@@ -34,21 +34,31 @@ impl<P: ObjectPorts> Actor<P> {
     /// Ends the grant and forgets the connection. The truth goes first: should the directory fail, the same command again
     /// finishes the work.
     pub(super) async fn delete(self: &Rc<Self>) -> Result<Reply, Stop> {
-        let existed = self.stored()?.is_some();
-        let outcome = if existed {
+        let (existed, readable) = match self.stored() {
+            Ok(record) => (record.is_some(), record.is_some()),
+            // What cannot be read any more can still be forgotten; storage that is broken says so once more.
+            Err(_) => (true, false),
+        };
+        let outcome = if readable {
             self.is_doomed.set(true);
             self.withdrawal().await?
+        } else if existed {
+            self.ports.clear()?;
+            Revocation::Unopened
         } else {
             Revocation::NothingHeld
         };
         let listed = self.ports.remove(&self.key).await?;
+        // Made anew while the directory was told: its row may have been the one that went.
+        self.publish().await?;
         if existed || listed { Ok(Reply::Withdrawn(outcome)) } else { Err(Refusal::NoConnection.into()) }
     }
 
     /// Waits until no grant is being ended.
     pub(super) async fn settled(&self) {
-        let under_way = self.withdrawal.borrow().clone();
-        if let Some(under_way) = under_way {
+        loop {
+            let under_way = self.withdrawal.borrow().clone();
+            let Some(under_way) = under_way else { return };
             let _ = under_way.await;
         }
     }
@@ -86,9 +96,10 @@ impl<P: ObjectPorts> Actor<P> {
         // From here on nothing that was begun before can bring tokens.
         self.replaced();
         let revision = self.revision.get();
-        if record.pending.is_some() {
-            Rc::make_mut(&mut record).pending = None;
-            record = self.store(record, &[Part::Pending])?;
+        if record.pending.is_some() || record.link.is_some() {
+            let changed = Rc::make_mut(&mut record);
+            (changed.pending, changed.link) = (None, None);
+            record = self.store(record, &[Part::Pending, Part::Link])?;
         }
         let outcome = match self.revoke_request(&record) {
             Ok(Some(request)) => self.ask_to_revoke(request).await,
