@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// For each top-level module, the others that it may name as `crate::…`.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("protocol", &[]),
     ("recent", &[]),
     ("config", &["protocol"]),
@@ -11,7 +11,8 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("authorization_server", &["protocol", "config", "ports", "recent", "memory"]),
     ("connection", &["protocol", "config", "ports", "memory"]),
     ("api", &["protocol", "config", "ports", "recent", "authorization_server", "connection", "memory"]),
-    ("edge", &["protocol", "config", "ports", "authorization_server", "connection", "api"]),
+    ("edge", &["protocol", "config", "ports", "authorization_server", "connection", "api", "wire"]),
+    ("wire", &["protocol", "ports", "authorization_server", "connection"]),
     ("memory", &["protocol", "config", "ports", "authorization_server", "connection"]),
 ];
 

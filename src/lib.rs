@@ -13,6 +13,7 @@
 //! - [`config`]: every setting, parsed and checked once.
 //! - [`ports`]: all that is needed from outside, on one page.
 //! - [`recent`]: a small, bounded memory.
+//! - [`wire`]: the form of messages between a request and the objects.
 //! - [`api`]: our HTTP API over plain messages: route, guard, dispatch, render.
 //! - `edge`: the Cloudflare Workers runtime, for the wasm target only; the only code that names `worker`. It converts,
 //!   calls, stores and prints; nothing worth testing lives there.
@@ -38,3 +39,4 @@ mod memory;
 pub mod ports;
 pub mod protocol;
 pub mod recent;
+pub mod wire;

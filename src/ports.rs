@@ -36,7 +36,7 @@ use crate::{
 pub struct PortError(pub String);
 
 impl PortError {
-    /// Stored or sent JSON that cannot be read: where and how, never what, since serde's own words quote the text.
+    /// Stored JSON that cannot be read: where and how, never what, since serde's own words quote the text.
     #[must_use]
     pub fn unreadable(what: &str, error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());

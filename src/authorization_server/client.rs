@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::protocol::{
+    json_text,
     jwk::JwkSet,
     scope::Scope,
     secret::{SecretDigest, SecretText, hex},
@@ -116,6 +117,7 @@ pub struct ClientChange {
     /// All resources.
     pub resources: Option<Vec<String>>,
     /// All keys.
+    #[serde(with = "json_text")]
     pub jwks: Edit<JwkSet>,
 }
 

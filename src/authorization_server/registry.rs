@@ -21,6 +21,7 @@ use crate::{
     },
     ports::{Mark, PortError, RegistryStore},
     protocol::{
+        json_text,
         jwk::JwkSet,
         page::{Page, PageQuery},
         scope::Scope,
@@ -109,7 +110,7 @@ pub enum Action {
     /// Nothing: only check the caller.
     Admit,
     /// Register a client.
-    Create(Client),
+    Create(#[serde(with = "json_text")] Client),
     /// List clients.
     List(PageQuery),
     /// Read a client.
@@ -160,7 +161,7 @@ pub enum RegistryReply {
     /// The credentials are right; what the client holds now.
     Authenticated(Grantee),
     /// The keys of a client; an unknown one has none.
-    Keys(Option<JwkSet>),
+    Keys(#[serde(with = "json_text")] Option<JwkSet>),
     /// The token is active, with this scope.
     Active(Scope),
     /// It is not, or it is not for this client to know.
@@ -188,7 +189,7 @@ pub enum RegistryReply {
     /// Done.
     Done,
     /// A client, and the entity tag of this version.
-    Client(ClientView, String),
+    Client(#[serde(with = "json_text")] ClientView, String),
     /// One page.
     Page(Page),
     /// How much was forgotten.
@@ -203,7 +204,6 @@ pub struct Grantee {
     /// Its epoch.
     pub epoch: u64,
     /// The resources that it may ask tokens for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
 }
 

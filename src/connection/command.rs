@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{key::ConnectionKey, record::ProfileInput, refresh::Fault, token_exchange::kept::Kept};
-use crate::protocol::{secret::SecretDigest, time::UnixSeconds, validation::Issue};
+use crate::protocol::{json_text, secret::SecretDigest, time::UnixSeconds, validation::Issue};
 
 /// A command, addressed: the object does not always know its own name.
 #[derive(Serialize, Deserialize)]
@@ -22,13 +22,18 @@ pub enum Command {
     Save(ProfileInput),
     /// Make it of the document of a template, with these secrets. Where it is there already, and may be, do as `Save`, and
     /// replace some of its secrets.
-    Make(ProfileInput, Option<Value>, Map<String, Value>, Former),
+    Make(
+        ProfileInput,
+        #[serde(with = "json_text")] Option<Value>,
+        #[serde(with = "json_text")] Map<String, Value>,
+        Former,
+    ),
     /// Show it.
     Read,
     /// Forget it, tokens included.
     Delete,
     /// Replace its definition.
-    PutDefinition(Value),
+    PutDefinition(#[serde(with = "json_text")] Value),
     /// Show its definition.
     ReadDefinition,
     /// Forget its definition.
@@ -38,9 +43,9 @@ pub enum Command {
     /// Show the one of this version that it had last.
     ReadSnapshot(String),
     /// Replace its secrets; the tokens got with the old ones go.
-    PutSecrets(Map<String, Value>),
+    PutSecrets(#[serde(with = "json_text")] Map<String, Value>),
     /// Replace some of its secrets; the tokens got with the old ones go.
-    PatchSecrets(Map<String, Value>),
+    PatchSecrets(#[serde(with = "json_text")] Map<String, Value>),
     /// Begin an authorization (RFC 6749 §4.1.1); the browser may be sent to this address in the end.
     BeginAuthorization(Option<String>),
     /// Make a connect link; the browser is sent to this address in the end.
@@ -108,9 +113,9 @@ pub enum AuthorizationOutcome {
 #[derive(Clone, Serialize, Deserialize)]
 pub enum Reply {
     /// The connection as the API shows it.
-    Connection(Value),
+    Connection(#[serde(with = "json_text")] Value),
     /// The definition's document, or what its history tells.
-    Definition(Value),
+    Definition(#[serde(with = "json_text")] Value),
     /// The URL that a person must open.
     AuthorizationUrl(String),
     /// The token of a connect link, and when it expires.
@@ -147,6 +152,7 @@ pub struct LiveToken {
     /// What was granted, where the provider said it (RFC 6749 §5.1).
     pub scope: Option<String>,
     /// What else of the provider's answer was kept.
+    #[serde(with = "json_text")]
     pub kept: Kept,
 }
 
@@ -236,7 +242,7 @@ pub enum Refusal {
     /// Secrets that the strategy needs are missing.
     MissingSecrets(Vec<String>),
     /// The document is malformed.
-    Invalid(Vec<Issue>),
+    Invalid(#[serde(with = "json_text")] Vec<Issue>),
     /// The state is unknown, used or expired.
     UnknownState,
     /// The connect link is unknown, used or expired.

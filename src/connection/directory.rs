@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{key::ConnectionKey, rotation::SealedWith};
 use crate::protocol::{
+    json_text,
     page::{Page, PageQuery},
     time::UnixSeconds,
 };
@@ -20,11 +21,11 @@ pub struct Row {
     /// What the list is sorted by.
     pub name: String,
     /// The public view, without any secret.
+    #[serde(with = "json_text")]
     pub view: Value,
     /// When the sweep must look at it.
     pub due: Option<UnixSeconds>,
     /// Which application keys it needs.
-    #[serde(default)]
     pub sealed_with: SealedWith,
 }
 

@@ -1,29 +1,31 @@
 //! One message to a Durable Object and its reply.
 //!
-//! Small messages travel in one header, large ones in the body: reading a stub's body costs about 45 % of the hop. The
-//! header's name contains `secret` so that the platform's own request traces redact its value.
+//! Small messages travel in one header, as base64url; large ones in the body, as they are, though reading a stub's body
+//! costs about 45 % of the hop. The header's name contains `secret` so that the platform's own request traces redact its
+//! value.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{fmt::Display, future::Future, pin::pin, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::{Either, select};
 use serde::{Serialize, de::DeserializeOwned};
 use worker::{
     Delay, Env, Error, Result,
-    js_sys::{JsString, Object, Promise, Reflect},
+    js_sys::{JsString, Object, Promise, Reflect, Uint8Array},
     wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen},
     wasm_bindgen_futures::{JsFuture, future_to_promise},
 };
 
 use super::message::{HeaderView, bounded, into_error};
-use crate::ports::PortError;
+use crate::{ports::PortError, wire};
 
 /// The header of a small message.
 const MESSAGE: &str = "x-postern-secret-message";
 
-/// Longest message that travels in the header.
-const HEADER_LIMIT: usize = 8 * 1024;
+/// Longest message that travels in the header, as base64url: 8 KiB.
+const HEADER_LIMIT: usize = 6 * 1024;
 
-/// Longest message of all: a definition of 256 KiB, its JSON text escaped once more, and some.
+/// Longest message of all: many times a definition of 256 KiB.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// How long an object may take; longer than the deadline of a provider's answer (10 s) and a retry of the platform.
@@ -68,13 +70,13 @@ pub(super) async fn ask<Message: Serialize, Reply: DeserializeOwned>(
     name: &str,
     message: &Message,
 ) -> std::result::Result<Reply, PortError> {
-    let message = serde_json::to_string(message).map_err(|error| failed(binding, &error.into()))?;
+    let message = wire::write(message).map_err(|error| failed(binding, &error))?;
     let reply = exchange(env, binding, name, message).await.map_err(|error| failed(binding, &error))?;
-    parse(&reply).map_err(|error| failed(binding, &error))
+    wire::read(&reply).map_err(|error| failed(binding, &error))
 }
 
 /// Says where something failed.
-fn failed(binding: &str, error: &Error) -> PortError {
+fn failed(binding: &str, error: &dyn Display) -> PortError {
     PortError(format!("{binding}: {error}"))
 }
 
@@ -92,8 +94,8 @@ pub(super) async fn ask_in_time<Message: Serialize, Reply: DeserializeOwned>(
     }
 }
 
-/// The exchange of texts, without a deadline: the same code whatever is said.
-async fn exchange(env: &Env, binding: &str, name: &str, message: String) -> Result<String> {
+/// The exchange of bytes, without a deadline: the same code whatever is said.
+async fn exchange(env: &Env, binding: &str, name: &str, message: Vec<u8>) -> Result<Vec<u8>> {
     let init = init(&message)?;
     // It may be long, and the reply may take its time.
     drop(message);
@@ -101,23 +103,23 @@ async fn exchange(env: &Env, binding: &str, name: &str, message: String) -> Resu
     let sent = WORDS.with(|words| namespace.get_by_name(name)?.fetch(&words.url, &init))?;
     let response: web_sys::Response = JsFuture::from(sent).await?.unchecked_into();
     match in_header(response.headers())? {
-        Some(text) => Ok(text),
-        None => text_of(bounded(worker::Response::from(response).stream()?, BODY_LIMIT).await?),
+        Some(bytes) => Ok(bytes),
+        None => whole(bounded(worker::Response::from(response).stream()?, BODY_LIMIT).await?),
     }
 }
 
 /// What makes a request carry a message.
-fn init(text: &str) -> Result<Object> {
+fn init(bytes: &[u8]) -> Result<Object> {
     let init = Object::new();
-    if fits_header(text) {
+    if bytes.len() <= HEADER_LIMIT {
         WORDS.with(|words| {
             let headers = Object::new();
-            Reflect::set(&headers, &words.message, &text.into())?;
+            Reflect::set(&headers, &words.message, &URL_SAFE_NO_PAD.encode(bytes).into())?;
             Reflect::set(&init, &words.headers, &headers)
         })?;
     } else {
         Reflect::set(&init, &"method".into(), &"POST".into())?;
-        Reflect::set(&init, &"body".into(), &text.into())?;
+        Reflect::set(&init, &"body".into(), &Uint8Array::from(bytes))?;
     }
     Ok(init)
 }
@@ -128,16 +130,16 @@ pub(super) fn answer<Message: DeserializeOwned + 'static, Reply: Serialize>(
     request: web_sys::Request,
     handler: impl FnOnce(Message) -> Reply + 'static,
 ) -> std::result::Result<JsValue, JsValue> {
-    answer_text(request, Box::new(|text| write(&handler(parse(text)?))))
+    answer_bytes(request, Box::new(|bytes| respond(&handler(parse(bytes)?))))
 }
 
-/// What answers a text.
-type Handler = dyn FnOnce(&str) -> Result<web_sys::Response>;
+/// What answers a message.
+type Handler = dyn FnOnce(&[u8]) -> Result<web_sys::Response>;
 
 /// What [`answer`] does whatever is said.
-fn answer_text(request: web_sys::Request, handler: Box<Handler>) -> std::result::Result<JsValue, JsValue> {
+fn answer_bytes(request: web_sys::Request, handler: Box<Handler>) -> std::result::Result<JsValue, JsValue> {
     match in_header(request.headers())? {
-        Some(text) => Ok(handler(&text)?.into()),
+        Some(bytes) => Ok(handler(&bytes)?.into()),
         None => Ok(future_to_promise(async move { Ok(handler(&body_of(request).await?)?.into()) }).into()),
     }
 }
@@ -147,51 +149,46 @@ pub(super) async fn answer_later<Message: DeserializeOwned, Reply: Serialize, La
     request: web_sys::Request,
     handler: impl FnOnce(Message) -> Later,
 ) -> std::result::Result<JsValue, JsValue> {
-    let text = match in_header(request.headers())? {
-        Some(text) => text,
+    let bytes = match in_header(request.headers())? {
+        Some(bytes) => bytes,
         None => body_of(request).await?,
     };
-    Ok(write(&handler(parse(&text)?).await)?.into())
+    Ok(respond(&handler(parse(&bytes)?).await)?.into())
 }
 
 /// The message in a request's body.
-async fn body_of(request: web_sys::Request) -> Result<String> {
-    text_of(bounded(worker::Request::from(request).stream()?, BODY_LIMIT).await?)
+async fn body_of(request: web_sys::Request) -> Result<Vec<u8>> {
+    whole(bounded(worker::Request::from(request).stream()?, BODY_LIMIT).await?)
 }
 
-/// The message of a text.
-fn parse<Message: DeserializeOwned>(text: &str) -> Result<Message> {
-    serde_json::from_slice(text.as_bytes()).map_err(|error| into_error(PortError::unreadable("message", &error)))
+/// The message of some bytes.
+fn parse<Message: DeserializeOwned>(bytes: &[u8]) -> Result<Message> {
+    wire::read(bytes).map_err(into_error)
 }
 
 /// Writes a reply, inside the object.
-fn write<Reply: Serialize>(reply: &Reply) -> Result<web_sys::Response> {
-    write_text(&serde_json::to_string(reply)?)
+fn respond<Reply: Serialize>(reply: &Reply) -> Result<web_sys::Response> {
+    respond_bytes(&wire::write(reply).map_err(into_error)?)
 }
 
 /// The response that carries a reply.
-fn write_text(text: &str) -> Result<web_sys::Response> {
-    let response = if fits_header(text) {
-        web_sys::Response::new_with_opt_str_and_init(None, init(text)?.unchecked_ref())
+fn respond_bytes(bytes: &[u8]) -> Result<web_sys::Response> {
+    let response = if bytes.len() <= HEADER_LIMIT {
+        web_sys::Response::new_with_opt_str_and_init(None, init(bytes)?.unchecked_ref())
     } else {
-        web_sys::Response::new_with_opt_str(Some(text))
+        web_sys::Response::new_with_opt_buffer_source(Some(&Uint8Array::from(bytes)))
     };
     response.map_err(Error::from)
 }
 
 /// The message in the header, if it is there.
-fn in_header(headers: web_sys::Headers) -> Result<Option<String>> {
+fn in_header(headers: web_sys::Headers) -> Result<Option<Vec<u8>>> {
     let headers: HeaderView = headers.unchecked_into();
-    Ok(WORDS.with(|words| headers.get(&words.message))?)
+    let text = WORDS.with(|words| headers.get(&words.message))?;
+    text.map(|text| URL_SAFE_NO_PAD.decode(text).map_err(|_| into_error("message: not base64url"))).transpose()
 }
 
-/// Header values are bytes; JSON beyond ASCII goes into the body.
-fn fits_header(text: &str) -> bool {
-    text.len() <= HEADER_LIMIT && text.is_ascii()
-}
-
-/// A body as text.
-fn text_of(bytes: Option<Vec<u8>>) -> Result<String> {
-    let bytes = bytes.ok_or_else(|| into_error("message too long"))?;
-    String::from_utf8(bytes).map_err(into_error)
+/// A body that was not too long.
+fn whole(bytes: Option<Vec<u8>>) -> Result<Vec<u8>> {
+    bytes.ok_or_else(|| into_error("message too long"))
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::validation::Issue;
+use super::{json_text, validation::Issue};
 
 /// Largest page (contract section 1.4).
 const PAGE_SIZE_LIMIT: u32 = 100;
@@ -65,6 +65,7 @@ impl PageQuery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Page {
     /// The views of its rows.
+    #[serde(with = "json_text")]
     pub items: Vec<Value>,
     /// Rows in all.
     pub total: u32,

@@ -1,0 +1,63 @@
+//! Requests and replies of the directory.
+
+use super::*;
+use crate::{
+    connection::{
+        directory::{DirectoryReply, DirectoryRequest, Filter, Row, Tested},
+        key::ConnectionKey,
+        rotation::SealedWith,
+    },
+    protocol::{
+        page::{Page, PageQuery},
+        time::UnixSeconds,
+    },
+};
+
+/// A key.
+fn key() -> ConnectionKey {
+    ConnectionKey::parse("a.key").unwrap()
+}
+
+/// Rows with all there is and with nothing.
+fn rows() -> [Row; 2] {
+    let due = Some(UnixSeconds(u64::MAX));
+    [
+        Row { key: key(), name: text("é"), view: document(), due, sealed_with: SealedWith::stored("a b") },
+        Row { key: key(), name: text(""), view: json!({}), due: None, sealed_with: SealedWith::default() },
+    ]
+}
+
+/// Every request and reply.
+pub(super) fn all() -> Vec<u8> {
+    let [full, empty] = rows();
+    let tested = [Tested::Failed, Tested::Passed, Tested::Untested];
+    let filter =
+        Filter { search: text("é"), disabled: Some(true), tested: Some(Tested::Untested), kinds: vec![text("saas")] };
+    let query = PageQuery { page: 10_000_000, size: 100 };
+    let requests = [
+        DirectoryRequest::Put(full.clone()),
+        DirectoryRequest::Put(empty),
+        DirectoryRequest::Claim(full),
+        DirectoryRequest::Remove(key()),
+        DirectoryRequest::Page(query, filter),
+        DirectoryRequest::Page(query, Filter::default()),
+        DirectoryRequest::Due(UnixSeconds(1_700_000_000), u32::MAX),
+        DirectoryRequest::SealedOtherwise(text("a")),
+        DirectoryRequest::SealedWith(SealedWith::stored("a b"), 50),
+        DirectoryRequest::Template(text("kind")),
+        DirectoryRequest::TemplateEntries,
+        DirectoryRequest::PutTemplate(text("kind"), text("{}"), text("{\"é\":1}")),
+        DirectoryRequest::RemoveTemplate(text("kind")),
+    ];
+    let replies = [
+        DirectoryReply::Done,
+        DirectoryReply::Whether(true),
+        DirectoryReply::Page(Page { items: vec![document(), json!(1)], total: u32::MAX }),
+        DirectoryReply::Page(Page { items: Vec::new(), total: 0 }),
+        DirectoryReply::Due(vec![key(), key()]),
+        DirectoryReply::Counts(vec![(SealedWith::stored("a b"), 300), (SealedWith::default(), 0)]),
+        DirectoryReply::Template(Some(text("{}"))),
+        DirectoryReply::Template(None),
+    ];
+    [all_sent(&requests), all_sent(&replies), all_sent(&tested)].concat()
+}
