@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
+use serde_json::{Map, Value};
+
 use super::{Actor, ObjectPorts, Stop};
 use crate::{
     connection::{
         authorization::{self, Chance},
         command::{AuthorizationOutcome, Refusal, Reply, Return},
         connect_link::{ConnectLink, LINK_LIFETIME},
-        definition::Action,
+        definition::{Action, Definition},
         record::{Part, Pending, Record},
         refresh::Fault,
         state::{self, Purpose, STATE_LIFETIME},
@@ -24,23 +26,23 @@ impl<P: ObjectPorts> Actor<P> {
     /// the redirect URI can finish one, so that there is none to our own.
     pub(super) async fn begin_unbound(&self, return_to: Option<String>) -> Result<Reply, Stop> {
         let record = self.existing()?;
-        let (_, secrets) = self.ready(&record, true)?;
+        let ready = self.ready(&record, true)?;
         let own = self.settings.public_url.callback();
-        let returns_to_us = secrets.get("redirect_uri").is_none_or(|uri| *uri == own);
+        let returns_to_us = ready.1.get("redirect_uri").is_none_or(|uri| *uri == own);
         if self.settings.require_browser_binding && returns_to_us {
             return Err(Refusal::BindingRequired.into());
         }
-        self.begin(record, None, return_to).await
+        self.begin(record, ready, None, return_to).await
     }
 
     /// Begins an authorization; a second one replaces the first. A connect link has done its work by then.
     async fn begin(
         &self,
         mut record: Rc<Record>,
+        (definition, secrets): (Rc<Definition>, Map<String, Value>),
         browser: Option<SecretDigest>,
         return_to: Option<String>,
     ) -> Result<Reply, Stop> {
-        let (definition, secrets) = self.ready(&record, true)?;
         let chance = Chance { state: random()?, verifier: random()? };
         let begun = authorization::begin(&self.settings, &self.key, &definition, &secrets, &chance)?;
         let seal = |verifier: &SecretText| self.seal("code_verifier", 0, verifier);
@@ -93,7 +95,8 @@ impl<P: ObjectPorts> Actor<P> {
     /// Uses a connect link up.
     pub(super) async fn follow_link(&self, token: &SecretText, browser: SecretDigest) -> Result<Reply, Stop> {
         let (record, return_to) = self.opened(token)?;
-        self.begin(record, Some(browser), return_to).await
+        let ready = self.ready(&record, true)?;
+        self.begin(record, ready, Some(browser), return_to).await
     }
 
     /// The record whose link this token opens, and where the link leads in the end.
@@ -144,7 +147,7 @@ impl<P: ObjectPorts> Actor<P> {
             self.give_back(&definition, &secrets, answer).await;
             return Err(Refusal::UnknownState.into());
         }
-        self.revision.set(before + 1);
+        self.replaced();
         self.keep(&answer, None)?;
         // Should this fail, the sweep repairs it when the state would have expired.
         let _ = self.publish().await;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use futures_util::FutureExt;
+use serde_json::{Map, Value};
 
 use super::{Actor, Flight, ObjectPorts, Stop};
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
-type Held = (Vec<(&'static str, SecretText)>, Kept);
+pub(super) type Held = (Vec<(&'static str, SecretText)>, Kept);
 
 impl<P: ObjectPorts> Actor<P> {
     /// Gives the live access token.
@@ -180,13 +181,9 @@ impl<P: ObjectPorts> Actor<P> {
     /// The request that renews.
     fn renewal_request(&self, record: &Record, renewal: Renewal) -> Result<(Rc<Definition>, ProviderRequest), Stop> {
         let (definition, secrets) = self.ready(record, false)?;
-        let (tokens, kept) = self.held(record)?;
+        let held = self.held(record)?;
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let values = Values::new().with("redirect_uri", &redirect_uri);
-        let mut values = values.with_all(kept.members()).with_all(&secrets);
-        for (name, token) in &tokens {
-            values = values.with(name, token);
-        }
+        let values = values_with(&redirect_uri, &secrets, &held);
         let policy = authorization::policy(&self.settings);
         let request = match renewal {
             Renewal::ByRefreshToken => token_exchange::refresh_request(&definition, &values, &policy),
@@ -321,4 +318,14 @@ pub(super) fn renewal_of(record: &Record) -> Result<Renewal, Refusal> {
             Ok(if possible { Renewal::ByRefreshToken } else { Renewal::Impossible })
         }
     }
+}
+
+/// The values of a request that may name what the provider gave. Secrets hide kept members, tokens hide both.
+pub(super) fn values_with<'a>(
+    redirect_uri: &'a SecretText,
+    secrets: &'a Map<String, Value>,
+    (tokens, kept): &'a Held,
+) -> Values<'a> {
+    let values = Values::new().with("redirect_uri", redirect_uri).with_all(kept.members()).with_all(secrets);
+    tokens.iter().fold(values, |values, (name, token)| values.with(name, token))
 }

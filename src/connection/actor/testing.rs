@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Actor, ObjectPorts, Stop};
+use super::{Actor, ObjectPorts, Stop, renewal::values_with};
 use crate::{
     connection::{
         authorization,
@@ -10,8 +10,7 @@ use crate::{
         definition::{Action, Authentication, Definition},
         record::{LastTest, Part, Record},
         refresh::Fault,
-        template::values::Values,
-        token_exchange::{self, RequestProblem, kept::Kept},
+        token_exchange::{self, RequestProblem},
     },
     ports::{ProviderFailure, ProviderRequest},
     protocol::secret::SecretText,
@@ -62,15 +61,9 @@ impl<P: ObjectPorts> Actor<P> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
         let secrets = definition.test_values(self.secrets(record)?);
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let (token, kept) = match token {
-            Some(token) => (Some(SecretText::new(token.access_token)), token.kept),
-            None => (None, Kept::default()),
-        };
-        let values = Values::new().with("redirect_uri", &redirect_uri);
-        let mut values = values.with_all(kept.members()).with_all(&secrets);
-        if let Some(token) = &token {
-            values = values.with("access_token", token);
-        }
+        let held = token.map(|token| (vec![("access_token", SecretText::new(token.access_token))], token.kept));
+        let held = held.unwrap_or_default();
+        let values = values_with(&redirect_uri, &secrets, &held);
         let request = token_exchange::test_request(definition, &values, &authorization::policy(&self.settings));
         let request = request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
         Ok((Rc::clone(definition), request))
@@ -78,15 +71,23 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Sends it. Nothing of the answer counts but its status.
     async fn call(&self, definition: &Definition, request: ProviderRequest) -> TestOutcome {
-        let status = match self.ports.send(request).await {
-            Ok(answer) => answer.status,
-            Err(ProviderFailure::TooLarge(status)) => status,
-            Err(ProviderFailure::Unreachable) => return TestOutcome::Failed(Refusal::Provider(Fault::Unreachable)),
-            Err(ProviderFailure::TimedOut) => return TestOutcome::Failed(Refusal::Provider(Fault::TimedOut)),
+        let status = match self.status_of(request).await {
+            Ok(status) => status,
+            Err(fault) => return TestOutcome::Failed(Refusal::Provider(fault)),
         };
         match definition.test_request() {
             Some(request) if request.succeeds_with(status) => TestOutcome::Succeeded,
             _ => TestOutcome::Status(status),
+        }
+    }
+
+    /// Sends a request of whose answer nothing counts but the status, however long it is.
+    pub(super) async fn status_of(&self, request: ProviderRequest) -> Result<u16, Fault> {
+        match self.ports.send(request).await {
+            Ok(answer) => Ok(answer.status),
+            Err(ProviderFailure::TooLarge(status)) => Ok(status),
+            Err(ProviderFailure::Unreachable) => Err(Fault::Unreachable),
+            Err(ProviderFailure::TimedOut) => Err(Fault::TimedOut),
         }
     }
 }

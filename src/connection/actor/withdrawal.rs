@@ -9,18 +9,20 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
-use super::{Actor, ObjectPorts, Stop, Withdrawal};
+use super::{
+    Actor, ObjectPorts, Stop, Withdrawal,
+    renewal::{Held, values_with},
+};
 use crate::{
     connection::{
         authorization,
         command::{Refusal, Reply, Revocation},
         definition::{Action, Definition},
         record::{Part, Record},
-        refresh::{Condition, Fault},
-        template::values::Values,
-        token_exchange::{self, RequestProblem, TokenAnswer, kept::Kept},
+        refresh::Condition,
+        token_exchange::{self, RequestProblem, TokenAnswer},
     },
-    ports::{ProviderFailure, ProviderRequest},
+    ports::ProviderRequest,
     protocol::secret::SecretText,
 };
 
@@ -140,8 +142,7 @@ impl<P: ObjectPorts> Actor<P> {
         if record.grant.is_none() {
             return Ok(None);
         }
-        let (secrets, (tokens, kept)) = (self.secrets(record)?, self.held(record)?);
-        let request = self.request_about(definition, &secrets, &tokens, &kept);
+        let request = self.request_about(definition, &self.secrets(record)?, &self.held(record)?);
         Ok(Some(request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?))
     }
 
@@ -150,15 +151,10 @@ impl<P: ObjectPorts> Actor<P> {
         &self,
         definition: &Definition,
         secrets: &Map<String, Value>,
-        tokens: &[(&'static str, SecretText)],
-        kept: &Kept,
+        held: &Held,
     ) -> Result<ProviderRequest, RequestProblem> {
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let values = Values::new().with("redirect_uri", &redirect_uri);
-        let mut values = values.with_all(kept.members()).with_all(secrets);
-        for (name, token) in tokens {
-            values = values.with(name, token);
-        }
+        let values = values_with(&redirect_uri, secrets, held);
         token_exchange::revoke_request(definition, &values, &authorization::policy(&self.settings))
     }
 
@@ -170,21 +166,18 @@ impl<P: ObjectPorts> Actor<P> {
         }
         let mut tokens = vec![("access_token", answer.access_token)];
         tokens.extend(answer.refresh_token.map(|token| ("refresh_token", token)));
-        if let Ok(request) = self.request_about(definition, secrets, &tokens, &answer.kept) {
+        if let Ok(request) = self.request_about(definition, secrets, &(tokens, answer.kept)) {
             self.ask_to_revoke(request).await;
         }
     }
 
     /// Asks the provider. Success is any status of 2xx, also for a token that it does not know (RFC 7009 §2.2).
     async fn ask_to_revoke(&self, request: ProviderRequest) -> Revocation {
-        let failed = |fault| Revocation::Failed(Refusal::Provider(fault));
-        let status = match self.ports.send(request).await {
-            Ok(answer) => answer.status,
-            Err(ProviderFailure::TooLarge(status)) => status,
-            Err(ProviderFailure::Unreachable) => return failed(Fault::Unreachable),
-            Err(ProviderFailure::TimedOut) => return failed(Fault::TimedOut),
-        };
-        if (200..300).contains(&status) { Revocation::Revoked } else { Revocation::Status(status) }
+        match self.status_of(request).await {
+            Ok(200..=299) => Revocation::Revoked,
+            Ok(status) => Revocation::Status(status),
+            Err(fault) => Revocation::Failed(Refusal::Provider(fault)),
+        }
     }
 
     /// Notes that credentials changed otherwise than by a renewal.
