@@ -37,15 +37,19 @@ impl Answer {
     /// A JSON document that is already written.
     #[must_use]
     pub fn json_bytes(status: StatusCode, body: Vec<u8>) -> Self {
-        let media_type = HeaderValue::from_static("application/json");
-        Self { status, headers: vec![(header::CONTENT_TYPE, media_type)], body }
+        Self::of("application/json", status, body)
     }
 
     /// Plain text.
     #[must_use]
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        let media_type = HeaderValue::from_static("text/plain; charset=utf-8");
-        Self { status, headers: vec![(header::CONTENT_TYPE, media_type)], body: text.into().into_bytes() }
+        Self::of("text/plain; charset=utf-8", status, text.into().into_bytes())
+    }
+
+    /// A body of some media type.
+    #[must_use]
+    pub fn of(media_type: &'static str, status: StatusCode, body: Vec<u8>) -> Self {
+        Self { status, headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body }
     }
 
     /// An empty body with a status that could have one.

@@ -3,18 +3,21 @@
 
 use serde_json::Value;
 
-use super::{Body, error::ApiError};
+use super::{
+    Body,
+    error::ApiError,
+    input::{NO_SWITCH, unusable},
+};
 use crate::protocol::{
     form::Form,
     page::{Page, PageQuery},
-    validation::Issue,
 };
 
 /// Page size when none is asked for.
 const PAGE_SIZE: &str = "100";
 
 /// The kinds of systems that Fides knows; ours are all of the first.
-pub(super) const SYSTEM_TYPES: [&str; 7] = ["saas", "manual", "database", "email", "system", "data_catalog", "website"];
+const SYSTEM_TYPES: [&str; 7] = ["saas", "manual", "database", "email", "system", "data_catalog", "website"];
 
 /// What is wanted.
 pub(super) struct Wanted {
@@ -41,12 +44,7 @@ impl Wanted {
                 actions.push(action);
             }
         }
-        let system_type = form.parameter("system_type")?;
-        if system_type.is_some_and(|system_type| !SYSTEM_TYPES.contains(&system_type)) {
-            let msg = format!("Input should be one of: {}", SYSTEM_TYPES.join(", "));
-            return Err(unusable("enum", "system_type", msg));
-        }
-        let saas = system_type.is_none_or(|system_type| system_type == "saas");
+        let saas = system_type(&form)?.is_none_or(|system_type| system_type == "saas");
         // Types are ASCII.
         let search = form.parameter("search")?.unwrap_or_default().to_ascii_lowercase();
         let page = PageQuery::read(form.parameter("page")?, form.parameter("size")?.or(Some(PAGE_SIZE)));
@@ -72,19 +70,23 @@ impl Wanted {
     }
 }
 
+/// The system type that a query names.
+///
+/// # Errors
+/// 422 for one that Fides does not know, 400 when it comes twice.
+pub(super) fn system_type(form: &Form) -> Result<Option<&str>, ApiError> {
+    let system_type = form.parameter("system_type")?;
+    if system_type.is_some_and(|system_type| !SYSTEM_TYPES.contains(&system_type)) {
+        return Err(unusable("enum", "system_type", format!("Input should be one of: {}", SYSTEM_TYPES.join(", "))));
+    }
+    Ok(system_type)
+}
+
 /// A parameter that is true or false; false when it is missing, as in Fides.
 fn switch(form: &Form, name: &'static str) -> Result<bool, ApiError> {
     match form.parameter(name)? {
         None | Some("false" | "0") => Ok(false),
         Some("true" | "1") => Ok(true),
-        Some(_) => {
-            let msg = "Input should be a valid boolean, unable to interpret input";
-            Err(unusable("bool_parsing", name, msg.to_owned()))
-        }
+        Some(_) => Err(unusable("bool_parsing", name, NO_SWITCH)),
     }
-}
-
-/// A parameter of the query that cannot be read.
-fn unusable(kind: &'static str, name: &'static str, msg: String) -> ApiError {
-    ApiError::unprocessable(&[Issue::new(kind, vec!["query".into(), name.into()], msg)])
 }

@@ -3,7 +3,6 @@
 //! The object of the directory holds the truth. Reads of one template go through a copy that may be a minute old; only the
 //! object says that there is none, and a copy that cannot be read or written is no more than a line in the log.
 
-use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
 use super::{Context, OK, Ports, answer::Answer, connection_type::Wanted, error::ApiError, guard, input, route::Route};
@@ -109,8 +108,7 @@ fn done(message: &'static str) -> Result<Answer, ApiError> {
 
 /// An answer in YAML.
 fn yaml(text: String) -> Answer {
-    let media_type = HeaderValue::from_static("text/yaml; charset=utf-8");
-    Answer { status: OK, headers: vec![(header::CONTENT_TYPE, media_type)], body: text.into_bytes() }
+    Answer::of("text/yaml; charset=utf-8", OK, text.into_bytes())
 }
 
 /// The template of a type, perhaps as it was up to a minute ago.

@@ -103,9 +103,14 @@ pub(super) fn switch(request: &http::Request<Body>, name: &'static str) -> Resul
     match word.to_ascii_lowercase().as_str() {
         "true" | "1" | "t" | "yes" | "y" | "on" => Ok(Some(true)),
         "false" | "0" | "f" | "no" | "n" | "off" => Ok(Some(false)),
-        _ => {
-            let msg = "Input should be a valid boolean, unable to interpret input";
-            Err(ApiError::unprocessable(&[Issue::new("bool_parsing", vec!["query".into(), name.into()], msg)]))
-        }
+        _ => Err(unusable("bool_parsing", name, NO_SWITCH)),
     }
+}
+
+/// What is said of a parameter that is neither true nor false.
+pub(super) const NO_SWITCH: &str = "Input should be a valid boolean, unable to interpret input";
+
+/// 422 for a parameter of the query that cannot be read.
+pub(super) fn unusable(kind: &'static str, name: &'static str, msg: impl Into<String>) -> ApiError {
+    ApiError::unprocessable(&[Issue::new(kind, vec!["query".into(), name.into()], msg.into())])
 }

@@ -53,9 +53,7 @@ pub(super) fn page(status: StatusCode, title: &str, text: &str, next: &Next<'_>)
          <meta name=\"viewport\" content=\"width=device-width\">{head}<title>{title}</title>\
          <style>{STYLE}</style></head>\n<body><main><h1>{title}</h1>\n<p>{text}</p>\n{rest}</main></body></html>\n"
     );
-    let media_type = HeaderValue::from_static("text/html; charset=utf-8");
-    Answer { status, headers: vec![(header::CONTENT_TYPE, media_type)], body: html.into_bytes() }
-        .with(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
+    Answer::of("text/html; charset=utf-8", status, html.into_bytes()).with(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
 }
 
 /// Whether a request comes from somebody who reads pages; programs get JSON.

@@ -1,9 +1,9 @@
 //! `GET /api/v1/connection`: which connections there are.
 
 use crate::{
-    api::{Context, OK, Ports, answer::Answer, connection_type::SYSTEM_TYPES, error::ApiError, guard, input},
+    api::{Context, OK, Ports, answer::Answer, connection_type::system_type, error::ApiError, guard, input},
     connection::directory::{Filter, Tested},
-    protocol::{form::Form, page::Page, validation::Issue},
+    protocol::{form::Form, page::Page},
 };
 
 /// `GET /connection`: one page of those that are wanted, by name.
@@ -27,19 +27,18 @@ fn filter(request: &http::Request<crate::api::Body>) -> Result<Option<Filter>, A
     let search = form.parameter("search")?.unwrap_or_default();
     if search.chars().count() > Filter::SEARCH_LIMIT {
         let msg = format!("String should have at most {} characters", Filter::SEARCH_LIMIT);
-        return Err(wrong("string_too_long", "search", msg));
+        return Err(input::unusable("string_too_long", "search", msg));
     }
     let tested = match form.parameter("test_status")? {
         None => None,
         Some("passed") => Some(Tested::Passed),
         Some("failed") => Some(Tested::Failed),
         Some("untested") => Some(Tested::Untested),
-        Some(_) => return Err(wrong("enum", "test_status", "Input should be 'passed', 'failed' or 'untested'")),
+        Some(_) => {
+            return Err(input::unusable("enum", "test_status", "Input should be 'passed', 'failed' or 'untested'"));
+        }
     };
-    let system_type = form.parameter("system_type")?;
-    if system_type.is_some_and(|system_type| !SYSTEM_TYPES.contains(&system_type)) {
-        return Err(wrong("enum", "system_type", format!("Input should be one of: {}", SYSTEM_TYPES.join(", "))));
-    }
+    let system_type = system_type(&form)?;
     let filter = Filter {
         search: search.to_owned(),
         disabled: input::switch(request, "disabled")?,
@@ -49,9 +48,4 @@ fn filter(request: &http::Request<crate::api::Body>) -> Result<Option<Filter>, A
     let is_orphaned = input::switch(request, "orphaned_from_system")?.unwrap_or(true);
     let is_other = matches!(system_type, Some("manual" | "database"));
     Ok((is_orphaned && !is_other).then_some(filter))
-}
-
-/// The error of a parameter that is no filter.
-fn wrong(kind: &'static str, name: &'static str, msg: impl Into<String>) -> ApiError {
-    ApiError::unprocessable(&[Issue::new(kind, vec!["query".into(), name.into()], msg.into())])
 }
