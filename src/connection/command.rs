@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{key::ConnectionKey, record::ProfileInput, refresh::Fault, token_exchange::kept::Kept};
+use super::{fault::Fault, key::ConnectionKey, record::ProfileInput, token_exchange::kept::Kept};
 use crate::protocol::{json_text, secret::SecretDigest, time::UnixSeconds, validation::Issue};
 
 /// A command, addressed: the object does not always know its own name.

@@ -8,6 +8,7 @@ pub mod connector_template;
 pub mod definition;
 pub mod directory;
 pub mod envelope;
+pub mod fault;
 pub mod history;
 pub mod key;
 pub mod outbound;

@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     connect_link::ConnectLink,
-    definition::Definition,
+    definition::{Authentication, Definition},
     envelope::Envelope,
     key::ConnectionKey,
-    refresh::{Condition, Grant},
+    refresh::{Condition, Grant, RefreshState},
     rotation::SealedWith,
 };
 use crate::{
@@ -201,6 +201,25 @@ impl Record {
         let sealed = copy.sealed();
         let key_ids: Vec<&str> = sealed.iter().filter_map(|sealed| sealed.envelope.key_id()).collect();
         SealedWith::new(if key_ids.is_empty() { vec![present] } else { key_ids })
+    }
+
+    /// Where it stands; none for one whose definition gets no tokens.
+    #[must_use]
+    pub fn refresh_state(&self) -> Option<RefreshState> {
+        let definition = self.definition.as_ref()?;
+        let authentication = definition.authentication()?;
+        let by_code = match authentication {
+            Authentication::Direct(_) => return None,
+            Authentication::AuthorizationCode(_) => true,
+            Authentication::ClientCredentials(_) => false,
+        };
+        Some(if self.condition.needs_authorization || (by_code && self.grant.is_none()) {
+            RefreshState::NeedsAuthorization
+        } else if self.condition.last_fault.is_some() {
+            RefreshState::Failing
+        } else {
+            RefreshState::Good
+        })
     }
 
     /// The record of a connection that was just made.

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::envelope::Envelope;
+use super::{envelope::Envelope, fault::Fault};
 use crate::protocol::time::{Seconds, UnixSeconds};
 
 /// A provider's tokens, as stored.
@@ -55,29 +55,6 @@ pub struct Condition {
     pub last_fault: Option<Fault>,
 }
 
-/// Why a provider could not be used. Codes are from the RFCs' registry or ours, never the provider's free text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// The provider refused, with its error code where it gave one.
-    Refused {
-        /// `error` of RFC 6749 §5.2.
-        error: Option<String>,
-    },
-    /// The provider takes no more requests for now.
-    Busy,
-    /// The provider failed (5xx).
-    Failed,
-    /// No connection, or the connection broke.
-    Unreachable,
-    /// No answer in time.
-    TimedOut,
-    /// An answer that is no token answer.
-    Unreadable,
-    /// The definition and the secrets make no request that may be sent.
-    NotSendable,
-}
-
 /// Whether a connection can get a new token without a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
@@ -87,6 +64,22 @@ pub enum Renewal {
     ByClientCredentials,
     /// Not at all.
     Impossible,
+}
+
+/// Where a connection stands: `refresh_state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshState {
+    /// It has tokens, and nothing is wrong.
+    Good,
+    /// The provider fails: it is asked again later.
+    Failing,
+    /// The provider refuses the operator's client, or no request can be made: the operator must see to it.
+    Stopped,
+    /// Whether the provider has taken the refresh token is not known: its answer was lost.
+    InDoubt,
+    /// Only a person can help.
+    NeedsAuthorization,
 }
 
 /// What to do when somebody reads the token.

@@ -8,7 +8,7 @@ use crate::{
         answer::Answer,
         page::{self, Next},
     },
-    connection::{command::Refusal, key::ConnectionKey, refresh::Fault, state::StateProblem},
+    connection::{command::Refusal, fault::Fault, key::ConnectionKey, state::StateProblem},
     ports::PortError,
 };
 
