@@ -142,7 +142,7 @@ impl Condition {
     #[must_use]
     pub fn after(&self, fault: Fault, renewal: Renewal, now: UnixSeconds) -> Self {
         let given_up = renewal == Renewal::ByRefreshToken
-            && matches!(&fault, Fault::Refused { error: Some(error) } if error == "invalid_grant");
+            && matches!(&fault, Fault::Refused { error: Some(error), .. } if error == "invalid_grant");
         let doublings = self.failures.min(16);
         let wait = Seconds((FIRST_BACK_OFF.0 << doublings).min(LONGEST_BACK_OFF.0));
         Self {
@@ -286,7 +286,7 @@ mod tests {
     /// K18: `invalid_grant` of a refresh token needs a person; the same code in client credentials does not.
     #[test]
     fn only_a_refused_refresh_token_needs_a_person() {
-        let fault = |code: &str| Fault::Refused { error: Some(code.to_owned()) };
+        let fault = |code: &str| Fault::Refused { error: Some(code.to_owned()), status: 400 };
         let after =
             |code, renewal| Condition::default().after(fault(code), renewal, UnixSeconds(0)).needs_authorization;
         assert!(after("invalid_grant", Renewal::ByRefreshToken));

@@ -14,12 +14,16 @@ pub mod answer;
 mod exchange;
 mod form;
 pub mod kept;
+pub mod problem;
 
 use thiserror::Error;
 use url::Url;
 
-pub use self::answer::{AnswerProblem, ErrorCode, TokenAnswer, read_answer};
 use self::exchange::{Exchange, placeholders};
+pub use self::{
+    answer::{TokenAnswer, read_answer},
+    problem::{AnswerProblem, ErrorCode},
+};
 use super::{
     definition::{Action, Authentication, Definition},
     outbound::{OutboundPolicy, OutboundProblem},

@@ -183,7 +183,7 @@ impl From<StateProblem> for ApiError {
 /// The text for a provider that cannot be used now. The provider's own text is never repeated (checklist L5).
 fn fault_text(fault: &Fault, key: &ConnectionKey) -> String {
     match fault {
-        Fault::Refused { error } => {
+        Fault::Refused { error, .. } => {
             let error = error.as_deref().unwrap_or("no error code");
             format!("The provider of {key} refused to give a token ({error}).")
         }

@@ -18,13 +18,14 @@ fn found(number: u32) -> (u16, String) {
 fn a_fault_is_reported_until_the_back_off_is_over() {
     let page =
         ProviderResponse { status: 200, content_type: Some("text/html".to_owned()), body: b"<p>canary".to_vec() };
-    let faults: [(ProviderAnswer, u16, &str); 10] = [
+    let faults: [(ProviderAnswer, u16, &str); 11] = [
         (Err(ProviderFailure::Unreachable), 502, "The provider of shop cannot be reached."),
         (Err(ProviderFailure::TimedOut), 504, "The provider of shop did not answer in time."),
         (Err(ProviderFailure::TooLarge(200)), 502, "The provider of shop did not give a token answer."),
         (Ok(page), 502, "The provider of shop did not give a token answer."),
         (answer(200, &json!({ "expires_in": 5 })), 502, "The provider of shop did not give a token answer."),
         (answer(500, &json!({ "error": "canary" })), 502, "The provider of shop failed."),
+        (answer(504, &json!({})), 504, "The provider of shop did not answer in time."),
         (answer(429, &json!({})), 502, "The provider of shop takes no more requests for now."),
         (refusal(401, "invalid_client"), 502, "The provider of shop refused to give a token (invalid_client)."),
         (refusal(400, "canary-at-1"), 502, "The provider of shop refused to give a token (no error code)."),

@@ -140,7 +140,7 @@ impl<P: ObjectPorts> Actor<P> {
             .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
         let before = self.revision.get();
         let answer = self.exchange(&definition, request).await.map_err(|fault| match fault {
-            Fault::Refused { error } => Refusal::CodeRefused(error),
+            Fault::Refused { error, .. } => Refusal::CodeRefused(error),
             other => Refusal::Provider(other),
         })?; // 4
         if self.revision.get() != before {

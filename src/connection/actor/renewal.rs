@@ -16,7 +16,7 @@ use crate::{
         record::{Part, Record},
         refresh::{Condition, Grant, ReadDecision, Renewal, on_read},
         template::values::Values,
-        token_exchange::{self, AnswerProblem, TokenAnswer, kept::Kept},
+        token_exchange::{self, TokenAnswer, kept::Kept},
     },
     ports::{PortError, ProviderFailure, ProviderRequest},
     protocol::{secret::SecretText, time::UnixSeconds},
@@ -220,19 +220,7 @@ impl<P: ObjectPorts> Actor<P> {
         let authentication = definition.authentication();
         let assumed = authentication.and_then(Authentication::expires_in);
         let keep = authentication.map_or(&[][..], Authentication::keep);
-        token_exchange::read_answer(&response, self.ports.now(), assumed, keep).map_err(|problem| match problem {
-            AnswerProblem::Refused { error, .. } => Fault::Refused { error: error.map(|code| code.to_string()) },
-            AnswerProblem::TooManyRequests { .. } => Fault::Busy,
-            AnswerProblem::Failed { .. } => Fault::Failed,
-            AnswerProblem::Redirected { .. }
-            | AnswerProblem::Html
-            | AnswerProblem::NotUnderstood
-            | AnswerProblem::TooLarge
-            | AnswerProblem::NoAccessToken
-            | AnswerProblem::UnusableToken { .. }
-            | AnswerProblem::UnsupportedTokenType
-            | AnswerProblem::BadLifetime => Fault::Unreadable,
-        })
+        token_exchange::read_answer(&response, self.ports.now(), assumed, keep).map_err(Fault::from)
     }
 
     /// Stores an answer of the provider. A refresh token that is not replaced stays (RFC 6749 §6).

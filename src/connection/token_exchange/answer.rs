@@ -6,12 +6,14 @@
 //! Leaves to others: the size and the deadline of an answer (`edge`), and what a failure means for the connection
 //! (`refresh`).
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
-use thiserror::Error;
 
-use super::kept::Kept;
+use super::{
+    kept::Kept,
+    problem::{AnswerProblem, ErrorCode},
+};
 use crate::{
     connection::definition::LIFETIME_LIMIT,
     ports::{PROVIDER_ANSWER_LIMIT, ProviderResponse},
@@ -32,49 +34,6 @@ const SCOPE_LIMIT: usize = 8 * 1024;
 /// RFC 6749 §5.1 has in its example and most providers use.
 const DEFAULT_LIFETIME: Seconds = Seconds(3600);
 
-/// The error codes that are passed on: those of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628 §3.5,
-/// RFC 8707 §2, OpenID Connect Core §3.1.2.6, and what well-known providers say instead.
-const KNOWN_CODES: [&str; 38] = [
-    "invalid_request",
-    "invalid_client",
-    "invalid_grant",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "invalid_scope",
-    "access_denied",
-    "unsupported_response_type",
-    "server_error",
-    "temporarily_unavailable",
-    "invalid_token",
-    "insufficient_scope",
-    "unsupported_token_type",
-    "authorization_pending",
-    "slow_down",
-    "expired_token",
-    "invalid_target",
-    "interaction_required",
-    "login_required",
-    "account_selection_required",
-    "consent_required",
-    "too_many_requests",
-    "rate_limit_exceeded",
-    "bad_verification_code",
-    "incorrect_client_credentials",
-    "redirect_uri_mismatch",
-    "deleted_client",
-    "disabled_client",
-    "org_internal",
-    "admin_policy_enforced",
-    "invalid_client_id",
-    "inactive_user",
-    "inactive_org",
-    "invalid_code",
-    "code_already_used",
-    "bad_client_secret",
-    "invalid_refresh_token",
-    "oauthexception",
-];
-
 /// The tokens of a successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenAnswer {
@@ -92,95 +51,6 @@ pub struct TokenAnswer {
     pub scope: Option<String>,
     /// What the definition asked for beside.
     pub kept: Kept,
-}
-
-/// An error code of a provider, one of those that are known: whatever else stands where a code should be may be an echo
-/// of our own secrets (L5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErrorCode(&'static str);
-
-impl ErrorCode {
-    /// The code.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        self.0
-    }
-
-    /// Takes a code, in any case, or finds one in a sentence.
-    fn find(text: &str) -> Option<Self> {
-        let text = text.to_ascii_lowercase();
-        text.split(|character: char| !character.is_ascii_lowercase() && character != '_')
-            .find_map(|word| KNOWN_CODES.iter().find(|known| **known == word))
-            .map(|known| Self(known))
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
-    }
-}
-
-/// Why an answer gives no tokens. Holds no text of the provider but its error code.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum AnswerProblem {
-    /// The provider says no: a 4xx status, or any status but 5xx with an error code.
-    #[error("the provider refused the request (status {status}{})", code_text(.error.as_ref()))]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// Its code, if it gave one.
-        error: Option<ErrorCode>,
-    },
-    /// Status 429, or the codes `slow_down` and `too_many_requests`.
-    #[error("the provider takes no more requests for now (status {status})")]
-    TooManyRequests {
-        /// HTTP status.
-        status: u16,
-    },
-    /// A 5xx status, whatever the body says, or `server_error` or `temporarily_unavailable` with another one.
-    #[error("the provider failed (status {status}{})", code_text(.error.as_ref()))]
-    Failed {
-        /// HTTP status.
-        status: u16,
-        /// Its code, if it gave one.
-        error: Option<ErrorCode>,
-    },
-    /// A redirect: token requests never follow one (S8).
-    #[error("the provider answered with a redirect (status {status})")]
-    Redirected {
-        /// HTTP status.
-        status: u16,
-    },
-    /// A success that is a page for people.
-    #[error("the provider answered with a web page")]
-    Html,
-    /// A success that is neither a JSON object nor a form.
-    #[error("the provider's answer is neither JSON nor a form")]
-    NotUnderstood,
-    /// More than the limit for answers.
-    #[error("the provider's answer is too large")]
-    TooLarge,
-    /// A success without `access_token`, or with an empty one.
-    #[error("the provider's answer holds no access token")]
-    NoAccessToken,
-    /// A token that is too long or holds characters that tokens cannot hold.
-    #[error("the provider's answer holds an unusable {which}")]
-    UnusableToken {
-        /// `access_token` or `refresh_token`.
-        which: &'static str,
-    },
-    /// The type is not Bearer: we could not use the token.
-    #[error("the provider's answer holds a token that is not of type Bearer")]
-    UnsupportedTokenType,
-    /// `expires_in` is not a number from 1 second to ten years.
-    #[error("the provider's answer holds a lifetime that makes no sense")]
-    BadLifetime,
-}
-
-/// The code as a message shows it.
-fn code_text(error: Option<&ErrorCode>) -> String {
-    error.map(|code| format!(", {code}")).unwrap_or_default()
 }
 
 /// Reads the answer to a token or refresh request that arrived at `now`.
@@ -203,7 +73,12 @@ pub fn read_answer(
     let members = read_members(response);
     let status = response.status;
     let reported = members.as_ref().ok().and_then(reported_error);
-    let code = reported.as_ref().and_then(|reported| reported.0);
+    let code = match (&reported, &members) {
+        (Some(reported), _) => reported.0,
+        // Of an answer that is no success some have the code where RFC 6749 knows no member.
+        (None, Ok(members)) => code_in(members, &["code", "error_code", "errorCode", "type", "status"]),
+        (None, Err(_)) => None,
+    };
     if let Some(problem) = status_problem(status, code) {
         return Err(problem);
     }
@@ -244,7 +119,7 @@ fn status_problem(status: u16, error: Option<ErrorCode>) -> Option<AnswerProblem
 /// What an error code means, whatever the status.
 fn refusal(status: u16, error: Option<ErrorCode>) -> AnswerProblem {
     match error.as_ref().map(ErrorCode::as_str) {
-        Some("slow_down" | "too_many_requests") => AnswerProblem::TooManyRequests { status },
+        Some("slow_down" | "too_many_requests" | "rate_limit_exceeded") => AnswerProblem::TooManyRequests { status },
         Some("server_error" | "temporarily_unavailable") => AnswerProblem::Failed { status, error },
         _ => AnswerProblem::Refused { status, error },
     }
@@ -295,13 +170,14 @@ fn reported_error(members: &Map<String, Value>) -> Option<ReportedError> {
         Value::Null | Value::Bool(false) => None,
         Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(ReportedError(ErrorCode::find(text))),
-        Value::Object(members) => Some(ReportedError(
-            ["error", "code", "type", "status"]
-                .into_iter()
-                .find_map(|name| ErrorCode::find(members.get(name)?.as_str()?)),
-        )),
+        Value::Object(members) => Some(ReportedError(code_in(members, &["error", "code", "type", "status"]))),
         _ => Some(ReportedError(None)),
     }
+}
+
+/// The first code in members of these names.
+fn code_in(members: &Map<String, Value>, names: &[&str]) -> Option<ErrorCode> {
+    names.iter().find_map(|name| ErrorCode::find(members.get(*name)?.as_str()?))
 }
 
 /// A token: visible ASCII from `lowest` on (RFC 6750 §2.1 has no spaces; RFC 6749 appendix A.17 allows them in a refresh

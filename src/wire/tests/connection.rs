@@ -165,7 +165,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CodeRefused(Some(text("invalid_grant"))),
         Refusal::CodeRefused(None),
         Refusal::NotSendable(text("<host>")),
-        Refusal::Provider(Fault::Refused { error: Some(text("invalid_grant")) }),
+        Refusal::Provider(Fault::Refused { error: Some(text("invalid_grant")), status: 400 }),
         Refusal::NeedsAuthorization,
     ]
 }
@@ -173,8 +173,8 @@ fn refusals() -> Vec<Refusal> {
 /// Every fault.
 fn faults() -> Vec<Fault> {
     vec![
-        Fault::Refused { error: Some(text("e")) },
-        Fault::Refused { error: None },
+        Fault::Refused { error: Some(text("e")), status: 599 },
+        Fault::Refused { error: None, status: 0 },
         Fault::Busy,
         Fault::Failed,
         Fault::Unreachable,

@@ -5,6 +5,7 @@ mod members;
 use serde_json::json;
 
 use super::*;
+use crate::connection::fault::Fault;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
@@ -113,6 +114,9 @@ fn refusals_keep_the_code_and_nothing_else() {
         (json!({"error": {"code": "a_secret", "error": "a_secret"}}), None),
         (json!({"error": {"type": "OAuthException", "code": 190}}), Some("oauthexception")),
         (json!({"error": true}), None),
+        (json!({"status": "BAD_REFRESH_TOKEN", "message": "rt-1Kd93"}), Some("bad_refresh_token")),
+        (json!({"errorCode": "a_secret", "type": "invalid_client", "status": 401}), Some("invalid_client")),
+        (json!({"error": "a_secret", "status": "BAD_REFRESH_TOKEN"}), None),
         (json!({"message": "no"}), None),
     ] {
         let found = read(400, "application/json", &body.to_string());
@@ -148,4 +152,39 @@ fn other_statuses_have_classes_of_their_own() {
     );
     assert_eq!(read(400, "application/json", token), Err(refused(400, None)));
     assert_eq!(read(101, "", ""), Err(refused(101, None)));
+}
+
+/// A success may have members that look like codes.
+#[test]
+fn a_code_outside_of_an_error_is_none_in_a_success() {
+    for name in ["code", "type", "status"] {
+        assert!(with(name, &json!("invalid_grant")).is_ok(), "{name}");
+    }
+}
+
+/// D14: what each problem is for the connection. Of a 504 nobody knows what became of the request.
+#[test]
+fn every_problem_is_a_fault() {
+    let token = "{\"access_token\": \"at\"}";
+    let page = include_str!("../../../../fixtures/provider/page.html");
+    let fault = |status, body| Fault::from(read(status, "application/json", body).unwrap_err());
+    let refused = |status, error: Option<&str>| Fault::Refused { error: error.map(str::to_owned), status };
+    for (status, body, expected) in [
+        (400, "{\"error\": \"Invalid_Grant\"}", refused(400, Some("invalid_grant"))),
+        (200, "{\"error\": \"invalid_grant\"}", refused(200, Some("invalid_grant"))),
+        (401, token, refused(401, None)),
+        (404, page, refused(404, None)),
+        (429, page, Fault::Busy),
+        (400, "{\"error\": \"slow_down\"}", Fault::Busy),
+        (400, "{\"error\": \"rate_limit_exceeded\"}", Fault::Busy),
+        (500, token, Fault::Failed),
+        (503, page, Fault::Failed),
+        (504, page, Fault::TimedOut),
+        (400, "{\"error\": \"server_error\"}", Fault::Failed),
+        (302, token, Fault::Unreadable),
+        (200, page, Fault::Unreadable),
+        (200, "{}", Fault::Unreadable),
+    ] {
+        assert_eq!(fault(status, body), expected, "{status} {body}");
+    }
 }
