@@ -49,6 +49,8 @@ pub struct Settings {
     pub allowed_hosts: HostList,
     /// How long before its expiry a provider's token is refreshed, at most.
     pub refresh_lead: Seconds,
+    /// Whether each connection has an alarm for the moment; else the sweep alone comes.
+    pub refresh_alarms: bool,
     /// How long audit rows are kept.
     pub audit_retention: Seconds,
     /// How long a verified token may be trusted on token reads without asking the registry.
@@ -212,6 +214,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let allow_loopback_providers = reader.optional("ALLOW_LOOPBACK_PROVIDERS", false, switch);
     let allowed_hosts = reader.optional("ALLOWED_HOSTS", HostList::default(), hosts::read);
     let refresh_lead = reader.optional("REFRESH_LEAD_SECONDS", 600, |text| within(text, 0, 86_400));
+    let refresh_alarms = reader.optional("REFRESH_ALARMS", true, switch);
     let revocation_lag = reader.optional("REVOCATION_LAG_SECONDS", 10, |text| within(text, 0, 300));
     let audit_days = reader.optional("AUDIT_RETENTION_DAYS", 90, |text| within(text, 1, 3650));
     let lifetime = Seconds(minutes.unwrap_or(0) * 60);
@@ -236,6 +239,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
             allow_loopback_providers: allow_loopback_providers?,
             allowed_hosts: allowed_hosts?,
             refresh_lead: Seconds(refresh_lead?),
+            refresh_alarms: refresh_alarms?,
             audit_retention: Seconds(audit_days? * 86_400),
             revocation_lag: Seconds(revocation_lag?),
             cors_origins: cors_origins?,

@@ -12,12 +12,13 @@ use std::{
 };
 
 use futures_executor::LocalSpawner;
+use serde_json::Value;
 
 use crate::{
     authorization_server::registry::{Registry, RegistryReply, RegistryRequest},
     config::Settings,
     connection::{
-        actor::Actor,
+        actor::{Actor, renewal::RefreshLine},
         command::{Command, Reply},
         directory::{Filter, Row},
         history::Label,
@@ -112,6 +113,10 @@ struct Shared {
     under_way: Cell<(usize, usize)>,
     /// Which requests take the provider much longer than others.
     is_slow: Cell<fn(&ProviderRequest) -> bool>,
+    /// When whose alarm rings.
+    alarms: RefCell<BTreeMap<ConnectionKey, UnixSeconds>>,
+    /// What renewals said for the log.
+    lines: RefCell<Vec<RefreshLine>>,
     /// Work that goes on behind.
     spawner: LocalSpawner,
 }
@@ -130,6 +135,8 @@ impl Memory {
             faults: Rc::default(),
             under_way: Cell::default(),
             is_slow: Cell::new(|_| false),
+            alarms: RefCell::default(),
+            lines: RefCell::default(),
             spawner,
         };
         let (shared, clients) = (Rc::new(shared), MemoryRegistry::default());
@@ -169,6 +176,22 @@ impl Memory {
     /// The switches of what is broken.
     pub(crate) fn faults(&self) -> Rc<Faults> {
         Rc::clone(&self.shared.faults)
+    }
+
+    /// Has every alarm ring that is due; says whose they were.
+    pub(crate) async fn ring(&self) -> Vec<ConnectionKey> {
+        let (now, mut alarms) = (self.shared.now.get(), self.shared.alarms.borrow().clone());
+        alarms.retain(|_, at| *at <= now);
+        for key in alarms.keys() {
+            self.shared.alarms.borrow_mut().remove(key);
+            self.actor(key).wake().await.unwrap();
+        }
+        alarms.into_keys().collect()
+    }
+
+    /// What renewals said for the log, as JSON.
+    pub(crate) fn refresh_lines(&self) -> Vec<Value> {
+        self.shared.lines.borrow().iter().map(|line| serde_json::to_value(line).unwrap()).collect()
     }
 
     /// Restarts every object: memory is lost, storage stays.
@@ -220,7 +243,7 @@ impl Memory {
         let actor = actors.entry(key.clone()).or_insert_with(|| {
             let parts = Rc::clone(self.shared.records.borrow_mut().entry(key.clone()).or_default());
             let snapshots = Rc::clone(self.shared.histories.borrow_mut().entry(key.clone()).or_default());
-            let object = MemoryObject { shared: Rc::clone(&self.shared), parts, snapshots };
+            let object = MemoryObject { shared: Rc::clone(&self.shared), key: key.clone(), parts, snapshots };
             Actor::new(self.settings.borrow().clone(), key.clone(), object)
         });
         Rc::clone(actor)

@@ -16,6 +16,7 @@ use crate::{
         registry::{RegistryReply, RegistryRequest},
     },
     connection::{
+        actor::renewal::RefreshLine,
         command::{Command, Reply},
         directory::{Filter, Row},
         history::Label,
@@ -121,8 +122,8 @@ pub trait ConnectionActors {
 pub trait RecordStore {
     /// All parts; none of them when nothing was ever stored.
     fn read(&self) -> Result<Vec<(String, String)>, PortError>;
-    /// Stores parts, all or none.
-    fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError>;
+    /// Stores parts, all or none; says how many rows that wrote.
+    fn write(&self, parts: &[(&'static str, String)]) -> Result<u32, PortError>;
     /// Forgets everything, snapshots included.
     fn clear(&self) -> Result<(), PortError>;
 }
@@ -136,7 +137,7 @@ pub trait HistoryStore {
         parts: &[(&'static str, String)],
         label: &Label,
         document: &str,
-    ) -> Result<(), PortError>;
+    ) -> Result<u32, PortError>;
     /// What there is, newest first.
     fn snapshots(&self) -> Result<Vec<Label>, PortError>;
     /// The newest snapshot of a version.
@@ -145,8 +146,8 @@ pub trait HistoryStore {
 
 /// The directory of connections, seen from a connection.
 pub trait Directory {
-    /// Stores what is to be listed of a connection.
-    async fn put(&self, row: Row) -> Result<(), PortError>;
+    /// Stores what is to be listed of a connection; says how many rows that wrote.
+    async fn put(&self, row: Row) -> Result<u32, PortError>;
     /// Stores what is to be listed of a connection that is about to be made, unless another one has its instance key; says
     /// whether it did.
     async fn claim(&self, row: Row) -> Result<bool, PortError>;
@@ -204,8 +205,15 @@ pub trait Multipart {
 
 /// Work that goes on when the request that began it has been answered or given up.
 pub trait Background {
-    /// Runs a future to its end.
-    fn spawn(&self, future: LocalBoxFuture<'static, ()>);
+    /// Runs a future to its end, and prints what it says.
+    fn spawn(&self, future: LocalBoxFuture<'static, Option<RefreshLine>>);
+}
+
+/// The alarm clock of one connection.
+pub trait Alarm {
+    /// Has the connection woken at an instant, instead of any earlier one. Nobody is told when that fails: the sweep comes
+    /// in any case.
+    fn set_alarm(&self, at: UnixSeconds);
 }
 
 /// The way to providers: redirects are not followed, time and size are bounded.

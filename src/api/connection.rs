@@ -85,8 +85,35 @@ pub(super) async fn authorize<P: Ports>(context: &Context<'_, P>, key: &str) -> 
 pub(super) async fn access_token<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
     let guarded = Guarded::new(context)?;
     guarded.admit_within(context, context.deployment.settings.revocation_lag).await?;
-    let key = connection_key(key)?;
-    match context.ports.command(&key, Command::AccessToken).await? {
+    live_token(context, connection_key(key)?, Command::AccessToken).await
+}
+
+/// `POST /connection/{connection_key}/access_token/refused`: the provider's API refused an access token, which the body
+/// names by its SHA-256; the answer is the live token, renewed first when it was that one, once.
+///
+/// # Errors
+/// 422 for a body without a digest; else as [`access_token`].
+pub(super) async fn report<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    /// The member of the body.
+    const DIGEST: &str = "access_token_sha256";
+    let key = admitted(context, key).await?;
+    let body = input::json(context.request)?;
+    let sha256 = body.get(DIGEST).and_then(Value::as_str);
+    let is_digest = |text: &&str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let Some(sha256) = sha256.filter(is_digest) else {
+        let msg = "must be the SHA-256 of the refused access token: 64 hexadecimal digits";
+        return Err(ApiError::unprocessable(&[Issue::value(vec!["body".into(), DIGEST.into()], msg)]));
+    };
+    live_token(context, key, Command::Report(sha256.to_owned())).await
+}
+
+/// Has a connection give its live token.
+async fn live_token<P: Ports>(
+    context: &Context<'_, P>,
+    key: ConnectionKey,
+    command: Command,
+) -> Result<Answer, ApiError> {
+    match context.ports.command(&key, command).await? {
         Reply::Token(token) => Answer::json(OK, &shown_token(token, context.ports.now())),
         other => Err(refused(other, &key)),
     }
@@ -94,12 +121,13 @@ pub(super) async fn access_token<P: Ports>(context: &Context<'_, P>, key: &str) 
 
 /// The answer of a token read, in the words of RFC 6749 §5.1: the refresh token never leaves.
 fn shown_token(token: LiveToken, now: UnixSeconds) -> Map<String, Value> {
-    let LiveToken { access_token, token_type, expires_at, scope, kept } = token;
+    let LiveToken { access_token, token_type, expires_at, scope, kept, refresh_state } = token;
     let mut shown = kept.members().clone();
     shown.insert("access_token".to_owned(), access_token.into());
     shown.insert("token_type".to_owned(), token_type.into());
     shown.insert("expires_at".to_owned(), expires_at.0.into());
     shown.insert("expires_in".to_owned(), expires_at.since(now).0.into());
+    shown.insert("refresh_state".to_owned(), refresh_state.word().into());
     if let Some(scope) = scope {
         shown.insert("scope".to_owned(), scope.into());
     }

@@ -269,6 +269,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::ShowLink(token) => connect::show(context, &token).await,
         Route::FollowLink(token) => connect::follow(context, &token).await,
         Route::AccessToken(key) => connection::access_token(context, &key).await,
+        Route::ReportToken(key) => connection::report(context, &key).await,
         Route::TestConnection(key) => connection::testing::test(context, &key).await,
         Route::RevokeConnection(key) => connection::revocation::revoke(context, &key).await,
         Route::Instantiate(kind) => connection::instantiate::instantiate(context, &kind).await,

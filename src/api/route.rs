@@ -84,6 +84,8 @@ pub enum Route {
     FollowLink(String),
     /// Gives the live access token.
     AccessToken(String),
+    /// Takes note that an access token was refused, and gives another one.
+    ReportToken(String),
     /// Calls the provider's API to see whether that works.
     TestConnection(String),
     /// Ends a connection's grant, here and at the provider.
@@ -169,6 +171,7 @@ impl Route {
             Self::Connected => "/connected",
             Self::ShowLink(_) | Self::FollowLink(_) => "/connect/{token}",
             Self::AccessToken(_) => "/api/v1/connection/{connection_key}/access_token",
+            Self::ReportToken(_) => "/api/v1/connection/{connection_key}/access_token/refused",
             Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
             Self::RevokeConnection(_) => "/api/v1/connection/{connection_key}/revoke",
             Self::Instantiate(_) => "/api/v1/connection/instantiate/{connector_type}",
@@ -209,7 +212,7 @@ impl Route {
             Self::DeleteDefinition(_) => Some("saas_config:delete"),
             Self::PutDefinition(_) => Some("saas_config:create_or_update"),
             Self::Authorize(_) | Self::MakeLink(_) | Self::Complete(_) => Some("connection:authorize"),
-            Self::AccessToken(_) => Some("connection_token:read"),
+            Self::AccessToken(_) | Self::ReportToken(_) => Some("connection_token:read"),
             Self::Instantiate(_) => Some("connection:instantiate"),
             Self::ListConnectionTypes | Self::ReadSecretSchema(_) => Some("connection_type:read"),
             Self::RegisterTemplate | Self::ForgetTemplate(_) => Some("connector_template:register"),
@@ -372,6 +375,7 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
         [own, "connect_link"] => vec![(Method::POST, Route::MakeLink(key(own)))],
         [own, "complete"] => vec![(Method::POST, Route::Complete(key(own)))],
         [own, "access_token"] => vec![(Method::GET, Route::AccessToken(key(own)))],
+        [own, "access_token", "refused"] => vec![(Method::POST, Route::ReportToken(key(own)))],
         [own, "revoke"] => vec![(Method::POST, Route::RevokeConnection(key(own)))],
         [own, "test"] => vec![(Method::GET, Route::TestConnection(key(own)))],
         _ => return None,

@@ -8,7 +8,9 @@
 mod authorizing;
 mod documents;
 mod instantiating;
-mod renewal;
+mod keeping;
+mod reading;
+pub mod renewal;
 mod reseal;
 mod testing;
 mod withdrawal;
@@ -21,29 +23,39 @@ use std::{
 use futures_util::future::{LocalBoxFuture, Shared};
 use serde_json::{Map, Value};
 
-use self::renewal::renewal_of;
+use self::{
+    reading::{Remembered, renewal_of},
+    renewal::Unsaved,
+};
 use super::{
     command::{Command, LiveToken, Refusal, Reply, Revocation},
     definition::{Authentication, Definition},
     directory::Row,
     envelope::{Envelope, Place, Unopened, Vault},
+    fault::Fault,
     key::ConnectionKey,
     record::{Part, Profile, ProfileInput, Record},
     refresh::{Renewal, next_look},
     secrets::Extent,
     template::values::Values,
-    token_exchange::{self, TokenAnswer},
+    token_exchange,
 };
 use crate::{
     config::Settings,
-    ports::{Background, Clock, Directory, HistoryStore, PortError, ProviderHttp, RecordStore, random},
+    ports::{Alarm, Background, Clock, Directory, HistoryStore, PortError, ProviderHttp, RecordStore, random},
     protocol::{secret::SecretText, time::UnixSeconds},
 };
 
 /// Everything that one connection needs from outside.
-pub trait ObjectPorts: Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static {}
+pub trait ObjectPorts:
+    Alarm + Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static
+{
+}
 
-impl<P: Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static> ObjectPorts for P {}
+impl<P: Alarm + Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static> ObjectPorts
+    for P
+{
+}
 
 /// Why a command stops.
 #[derive(Debug, Clone)]
@@ -90,12 +102,18 @@ pub struct Actor<P> {
     ports: P,
     /// What is stored, as last read or written: nobody else writes it.
     record: RefCell<Option<Rc<Record>>>,
-    /// The token that can be answered without looking at anything else, and until when.
-    live: RefCell<Option<(LiveToken, UnixSeconds)>>,
+    /// The token that can be answered without looking at anything else.
+    live: RefCell<Option<Remembered>>,
     /// The renewal under way, and the revision of the credentials that it uses.
     flight: RefCell<Option<(u64, Flight)>>,
-    /// An answer that could not be stored, and the revision that it belongs to: stored before the provider is asked again.
-    unsaved: RefCell<Option<(u64, TokenAnswer)>>,
+    /// An answer that could not be stored: stored before the provider is asked again.
+    unsaved: RefCell<Option<Unsaved>>,
+    /// Until when a provider that others found closed is not asked, and why.
+    held: RefCell<Option<(UnixSeconds, Fault)>>,
+    /// When the alarm is set to ring.
+    alarm: Cell<Option<UnixSeconds>>,
+    /// Rows written since a renewal was last told of: of this connection, of the directory.
+    rows: Cell<(u32, u32)>,
     /// Grows whenever credentials change otherwise than by a renewal, so that a renewal under way notices.
     revision: Cell<u64>,
     /// The end of the grant under way.
@@ -118,6 +136,9 @@ impl<P: ObjectPorts> Actor<P> {
             live: RefCell::default(),
             flight: RefCell::default(),
             unsaved: RefCell::default(),
+            held: RefCell::default(),
+            alarm: Cell::default(),
+            rows: Cell::default(),
             revision: Cell::default(),
             withdrawal: RefCell::default(),
             is_doomed: Cell::default(),
@@ -151,6 +172,7 @@ impl<P: ObjectPorts> Actor<P> {
             Command::Test => self.test().await,
             Command::Reseal => self.reseal().await,
             Command::Revoke => self.revoke().await,
+            Command::Report(sha256) => self.reported(&sha256).await,
         };
         match result {
             Ok(reply) => Ok(reply),
@@ -212,7 +234,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// The connection as the API shows it.
     fn shown(&self, record: &Record) -> Result<Reply, Stop> {
         let secrets = record.secrets.as_ref().map(|_| self.secrets(record)).transpose()?;
-        let mut view = record.view(secrets.as_ref());
+        let mut view = self.view(record, secrets.as_ref());
         if let (Some(definition), Some(grant), Some(secrets)) = (&record.definition, &record.grant, &secrets) {
             let requested = token_exchange::requested_scope(definition, &Values::new().with_all(secrets));
             let missing = requested.as_ref().map(|requested| grant.lacks(requested.expose())).unwrap_or_default();
@@ -223,12 +245,47 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(Reply::Connection(view))
     }
 
+    /// The public view, with how its tokens are.
+    fn view(&self, record: &Record, secrets: Option<&Map<String, Value>>) -> Value {
+        let mut view = record.view(secrets);
+        if let Some(members) = view.as_object_mut() {
+            members.insert("refresh".to_owned(), record.refresh_view(self.next_renewal(record)));
+        }
+        view
+    }
+
+    /// When its tokens must be looked at next.
+    fn next_renewal(&self, record: &Record) -> Option<UnixSeconds> {
+        let renewal = renewal_of(record).unwrap_or(Renewal::Impossible);
+        let due = next_look(record.grant.as_ref(), &record.condition, renewal, self.lead(record))?;
+        let held = self.held.borrow().as_ref().map(|(until, _)| *until);
+        Some(held.map_or(due, |until| due.max(until)))
+    }
+
+    /// Has the alarm ring when its tokens must be looked at next. The sweep would come, too; the alarm is in time.
+    fn arm(&self, record: &Record) {
+        let next = self.next_renewal(record).filter(|_| self.settings.refresh_alarms);
+        if let Some(at) = next
+            && self.alarm.replace(next) != next
+        {
+            self.ports.set_alarm(at);
+            self.count(1, 0);
+        }
+    }
+
+    /// Counts rows that were written: of this connection, of the directory.
+    fn count(&self, own: u32, directory: u32) {
+        let (all, theirs) = self.rows.get();
+        self.rows.set((all + own, theirs + directory));
+    }
+
     /// Tells the directory how things are. Should they change while it is told (or should another row overtake this one),
     /// it is told again: what it hears last is how things are.
     async fn publish(&self) -> Result<(), PortError> {
         while let Some(record) = self.stored()? {
+            self.arm(&record);
             let row = self.row(&record);
-            self.ports.put(row.clone()).await?;
+            self.count(0, self.ports.put(row.clone()).await?);
             match self.stored()? {
                 Some(record) if self.row(&record) == row => return Ok(()),
                 Some(_) => {}
@@ -241,14 +298,13 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// The directory's row: no secret, not even a masked one.
     fn row(&self, record: &Record) -> Row {
-        let renewal = renewal_of(record).unwrap_or(Renewal::Impossible);
-        let renewal_due = next_look(record.grant.as_ref(), &record.condition, renewal, self.settings.refresh_lead);
+        let renewal_due = self.next_renewal(record);
         let state_expires = record.pending.as_ref().map(|pending| pending.expires_at);
         let link_expires = record.link.as_ref().map(|link| link.expires_at);
         let due = renewal_due.into_iter().chain(state_expires).chain(link_expires).min();
         let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
         let sealed_with = record.sealed_with(self.vault.key_id());
-        Row { key: self.key.clone(), name, view: record.view(None), due, sealed_with }
+        Row { key: self.key.clone(), name, view: self.view(record, None), due, sealed_with }
     }
 
     /// What is stored.
@@ -276,12 +332,13 @@ impl<P: ObjectPorts> Actor<P> {
         &self,
         record: Rc<Record>,
         parts: &[Part],
-        write: impl FnOnce(&[(&'static str, String)]) -> Result<(), PortError>,
+        write: impl FnOnce(&[(&'static str, String)]) -> Result<u32, PortError>,
     ) -> Result<Rc<Record>, PortError> {
         self.record.take();
         self.live.take();
         let stored: Result<Vec<_>, _> = parts.iter().map(|part| record.stored(*part)).collect();
-        write(&stored?)?;
+        self.held.take();
+        self.count(write(&stored?)?, 0);
         self.record.replace(Some(Rc::clone(&record)));
         Ok(record)
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{fault::Fault, key::ConnectionKey, record::ProfileInput, token_exchange::kept::Kept};
+use super::{
+    fault::Fault, key::ConnectionKey, record::ProfileInput, refresh::RefreshState, token_exchange::kept::Kept,
+};
 use crate::protocol::{json_text, secret::SecretDigest, time::UnixSeconds, validation::Issue};
 
 /// A command, addressed: the object does not always know its own name.
@@ -67,6 +69,8 @@ pub enum Command {
     Test,
     /// Have the provider revoke its tokens (RFC 7009), and forget them.
     Revoke,
+    /// The access token with this SHA-256 in hexadecimal was refused where it was used: give another one.
+    Report(String),
 }
 
 /// What becomes of a connection that is there already.
@@ -154,6 +158,8 @@ pub struct LiveToken {
     /// What else of the provider's answer was kept.
     #[serde(with = "json_text")]
     pub kept: Kept,
+    /// Where the connection stands.
+    pub refresh_state: RefreshState,
 }
 
 impl std::fmt::Debug for LiveToken {

@@ -92,6 +92,10 @@ const INTEGRATION_CODES: [&str; 12] = [
     "admin_policy_enforced",
 ];
 
+/// Those among them that say that id or secret of the client are wrong.
+const CLIENT_CODES: [&str; 4] =
+    ["invalid_client", "incorrect_client_credentials", "bad_client_secret", "invalid_client_id"];
+
 impl Fault {
     /// Whose fault it is, of a request `with_refresh_token` or of one without; `named` is what the definition says of codes
     /// and statuses, and beats our own tables.
@@ -127,6 +131,16 @@ impl Fault {
                 of_status.or_else(|| (status == 401 && error.is_none()).then_some(FaultClass::Integration))
             }
         })
+    }
+
+    /// Whether the provider refused the client itself, so that others of the ordered credentials may do better.
+    #[must_use]
+    pub fn refuses_client(&self, named: &[(String, FaultClass)]) -> bool {
+        let Self::Refused { error, status } = self else { return false };
+        match error.as_deref() {
+            None => *status == 401,
+            Some(code) => CLIENT_CODES.contains(&code) || named_class(code, named) == Some(FaultClass::Integration),
+        }
     }
 
     /// Whether the provider may have done what it was asked for, and its answer was lost.
@@ -182,6 +196,25 @@ mod tests {
         (Fault::Unreadable, "unreadable", true),
         (Fault::NotSendable, "not_sendable", false),
     ];
+
+    /// The next credentials are tried when the client is refused, not when it may not do something.
+    #[test]
+    fn only_a_refused_client_is_worth_other_credentials() {
+        for (fault, expected) in [
+            (refused(400, Some("invalid_client")), true),
+            (refused(200, Some("bad_client_secret")), true),
+            (refused(401, None), true),
+            (refused(400, None), false),
+            (refused(401, Some("invalid_grant")), false),
+            (refused(400, Some("unauthorized_client")), false),
+            (refused(400, Some("E17")), false),
+            (Fault::NotSendable, false),
+        ] {
+            assert_eq!(fault.refuses_client(&[]), expected, "{fault:?}");
+        }
+        let named = [("e17".to_owned(), FaultClass::Integration)];
+        assert!(refused(400, Some("E17")).refuses_client(&named));
+    }
 
     /// D14: each code that a table knows, whatever the status; a bare 401; the rest, which somebody should look at.
     #[test]

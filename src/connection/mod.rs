@@ -9,6 +9,7 @@ pub mod definition;
 pub mod directory;
 pub mod envelope;
 pub mod fault;
+pub mod grant;
 pub mod history;
 pub mod key;
 pub mod outbound;

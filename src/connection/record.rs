@@ -12,8 +12,10 @@ use super::{
     connect_link::ConnectLink,
     definition::{Authentication, Definition},
     envelope::Envelope,
+    fault::Fault,
+    grant::Grant,
     key::ConnectionKey,
-    refresh::{Condition, Grant, RefreshState},
+    refresh::{Condition, RefreshState},
     rotation::SealedWith,
 };
 use crate::{
@@ -183,6 +185,9 @@ impl Record {
                 obtained_at: _,
                 expires_at: _,
                 scope: _,
+                jitter: _,
+                repeated: _,
+                credentials: _,
             } = grant;
             add(Part::Grant, "access_token", *generation, Some(access_token));
             add(Part::Grant, "refresh_token", *refresh_token_generation, refresh_token.as_mut());
@@ -213,12 +218,26 @@ impl Record {
             Authentication::AuthorizationCode(_) => true,
             Authentication::ClientCredentials(_) => false,
         };
-        Some(if self.condition.needs_authorization || (by_code && self.grant.is_none()) {
-            RefreshState::NeedsAuthorization
-        } else if self.condition.last_fault.is_some() {
-            RefreshState::Failing
-        } else {
-            RefreshState::Good
+        let is_unauthorized = by_code && self.grant.is_none();
+        Some(if is_unauthorized { RefreshState::NeedsAuthorization } else { self.condition.state })
+    }
+
+    /// How its tokens are, as the API shows it: never a word of the provider but its error code. `next` is when they must be
+    /// looked at next.
+    #[must_use]
+    pub fn refresh_view(&self, next: Option<UnixSeconds>) -> Value {
+        let Some(state) = self.refresh_state() else { return Value::Null };
+        let (condition, grant) = (&self.condition, self.grant.as_ref());
+        let fault = condition.last_fault.as_ref();
+        json!({
+            "state": state,
+            "last_at": grant.and_then(|grant| grant.obtained_at.to_rfc3339()),
+            "next_at": next.and_then(UnixSeconds::to_rfc3339),
+            "expires_at": grant.and_then(|grant| grant.expires_at.to_rfc3339()),
+            "failures": condition.failures,
+            "fault_class": condition.class,
+            "fault": fault.map(Fault::word),
+            "error": fault.and_then(Fault::code),
         })
     }
 
@@ -238,16 +257,19 @@ impl Record {
         let Some(profile) = part(&parts, "profile")? else { return Ok(None) };
         let document: Option<Value> = part(&parts, "definition")?;
         let definition = document.map(Definition::from_document).transpose();
+        let grant: Option<Grant> = part(&parts, "grant")?;
+        let condition: Condition = part(&parts, "condition")?.unwrap_or_default();
+        let is_about_this = condition.generation == grant.as_ref().map_or(0, |grant| grant.generation);
         Ok(Some(Self {
             profile,
             definition: definition
                 .map_err(|_| PortError("the stored definition is no longer valid".to_owned()))?
                 .map(Rc::new),
             secrets: part(&parts, "secrets")?,
-            grant: part(&parts, "grant")?,
+            grant,
             pending: part(&parts, "pending")?,
             link: part(&parts, "link")?,
-            condition: part(&parts, "condition")?.unwrap_or_default(),
+            condition: if is_about_this { condition } else { Condition::default() },
         }))
     }
 
@@ -266,7 +288,10 @@ impl Record {
             Part::Grant => ("grant", serde_json::to_string(&self.grant)),
             Part::Pending => ("pending", serde_json::to_string(&self.pending)),
             Part::Link => ("link", serde_json::to_string(&self.link)),
-            Part::Condition => ("condition", serde_json::to_string(&self.condition)),
+            Part::Condition => {
+                let generation = self.grant.as_ref().map_or(0, |grant| grant.generation);
+                ("condition", serde_json::to_string(&Condition { generation, ..self.condition.clone() }))
+            }
         };
         text.map(|text| (name, text)).map_err(|error| PortError(format!("part {name}: {error}")))
     }
@@ -294,7 +319,7 @@ impl Record {
             "disabled": profile.disabled,
             "last_test_timestamp": profile.last_test.and_then(|test| test.at.to_rfc3339()),
             "last_test_succeeded": profile.last_test.map(|test| test.succeeded),
-            "authorized": self.grant.is_some() && !self.condition.needs_authorization,
+            "authorized": self.grant.is_some() && self.condition.state != RefreshState::NeedsAuthorization,
             "enabled_actions": null,
             "linked_systems": [],
         })

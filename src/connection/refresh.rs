@@ -1,58 +1,151 @@
-//! When a provider's token is used, renewed or given up, as pure decisions.
+//! When a provider's token is used, renewed or given up: the state machine of one connection, as pure decisions.
 //!
-//! | read at                       | renewable, not backing off | renewable, backing off | not renewable        |
-//! |-------------------------------|----------------------------|------------------------|----------------------|
-//! | before the lead               | serve                      | serve                  | serve                |
-//! | inside the lead               | serve, renew behind        | serve                  | serve                |
-//! | expired, or never obtained    | renew, then serve          | report the last fault  | needs authorization  |
+//! Where a connection stands after each thing that can happen to it ([`RefreshState::after`]):
 //!
-//! | fault of a renewal                       | lands in                                                         |
-//! |------------------------------------------|------------------------------------------------------------------|
-//! | `invalid_grant` of a refresh token       | needs authorization; the token is served until it expires        |
-//! | anything else                            | backing off; nothing is deleted                                  |
+//! | state               | renewed | answer lost         | connection fault    | integration fault   | provider fault      |
+//! |---------------------|---------|---------------------|---------------------|---------------------|---------------------|
+//! | good                | good    | in_doubt            | needs_authorization | stopped             | failing             |
+//! | failing             | good    | in_doubt            | needs_authorization | stopped             | failing             |
+//! | stopped             | good    | in_doubt            | needs_authorization | stopped             | failing             |
+//! | in_doubt            | good    | in_doubt            | needs_authorization | in_doubt            | in_doubt            |
+//! | needs_authorization | good    | needs_authorization | needs_authorization | needs_authorization | needs_authorization |
+//!
+//! - *Renewed*: the provider gave tokens, for a refresh or for a person's authorization.
+//! - *Answer lost*: a refresh token was sent, and whether the provider took it is not known: no answer in time, a broken
+//!   connection, an answer that cannot be read, or a crash of ours between sending and storing. A strict provider takes
+//!   a second use of the token for theft and ends the grant, the live access token included (RFC 9700 §4.14.2); so the
+//!   token is sent again only when there is nothing left to lose, and a refusal then means that the answer was lost.
+//! - The three faults are classes of [`Fault`]: see [`FaultClass`]. Five refusals in a row that nobody knows the meaning
+//!   of, the last after the access token has expired, count as the connection's fault.
+//!
+//! What a read gets, and what is done for it ([`on_read`]). *Waits* means: the provider is asked again when the back-off
+//! is over; until then the reader is told the last fault.
+//!
+//! | state               | before the lead | inside the lead     | expired, or never obtained  |
+//! |---------------------|-----------------|---------------------|-----------------------------|
+//! | good                | serve           | serve, renew behind | renew, then serve           |
+//! | failing             | serve           | serve, waits        | waits                       |
+//! | stopped             | serve           | serve, waits        | waits                       |
+//! | in_doubt            | serve           | serve               | waits                       |
+//! | needs_authorization | serve           | serve               | needs authorization         |
+//!
+//! A token that a caller reported as refused is inside the lead from then on, and in doubt nothing is left to lose. A
+//! connection that has no way to get a new token is as good as one that needs authorization. Nothing is ever deleted.
 //!
 //! Leaves to others: the clock, the provider, the storage.
 
 use serde::{Deserialize, Serialize};
 
-use super::{envelope::Envelope, fault::Fault};
-use crate::protocol::time::{Seconds, UnixSeconds};
+use super::{
+    fault::{Fault, FaultClass},
+    grant::Grant,
+};
+use crate::protocol::{
+    secret::SecretDigest,
+    time::{Seconds, UnixSeconds},
+};
 
-/// A provider's tokens, as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    /// Grows with every answer of the provider; part of what its envelopes authenticate.
-    pub generation: u64,
-    /// The access token, sealed.
-    pub access_token: Envelope,
-    /// `token_type` as the provider spelled it, or `Bearer`.
-    pub token_type: String,
-    /// The refresh token, sealed.
-    pub refresh_token: Option<Envelope>,
-    /// The generation under which the refresh token was sealed (a provider may give a new one only sometimes).
-    pub refresh_token_generation: u64,
-    /// When the provider answered.
-    pub obtained_at: UnixSeconds,
-    /// When the access token expires; never unknown (a lifetime is assumed where the provider tells none).
-    pub expires_at: UnixSeconds,
-    /// The scope that was granted, where the provider told it.
-    pub scope: Option<String>,
-    /// What the definition asked to be kept of the answer, sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Envelope>,
+/// Where a connection stands: `refresh_state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshState {
+    /// It has tokens, or gets them when they are wanted, and nothing is wrong.
+    #[default]
+    Good,
+    /// The provider fails: it is asked again later.
+    Failing,
+    /// The provider refuses the operator's client, or no request can be made: the operator must see to it.
+    Stopped,
+    /// Whether the provider has taken the refresh token is not known: its answer was lost.
+    InDoubt,
+    /// Only a person can help.
+    NeedsAuthorization,
 }
 
-/// How renewing went lately.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What can happen to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happening {
+    /// The provider gave tokens.
+    Renewed,
+    /// Whether it did is not known, and the refresh token may be used up.
+    AnswerLost,
+    /// It did not, and this is whose fault it is.
+    Fault(FaultClass),
+}
+
+impl RefreshState {
+    /// The first table of the module.
+    #[must_use]
+    pub const fn after(self, happening: Happening) -> Self {
+        match (self, happening) {
+            (_, Happening::Renewed) => Self::Good,
+            (Self::NeedsAuthorization, _) | (_, Happening::Fault(FaultClass::Connection)) => Self::NeedsAuthorization,
+            (Self::InDoubt, _) | (_, Happening::AnswerLost) => Self::InDoubt,
+            (Self::Good | Self::Failing | Self::Stopped, Happening::Fault(FaultClass::Integration)) => Self::Stopped,
+            (Self::Good | Self::Failing | Self::Stopped, Happening::Fault(FaultClass::Provider)) => Self::Failing,
+        }
+    }
+
+    /// Its word in answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Failing => "failing",
+            Self::Stopped => "stopped",
+            Self::InDoubt => "in_doubt",
+            Self::NeedsAuthorization => "needs_authorization",
+        }
+    }
+}
+
+/// How renewing went since the last good one. It is about one grant, and counts no more when the provider gives another:
+/// so a renewal that works writes nothing but the new grant.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Condition {
-    /// The provider refused the refresh token: only a person can help.
-    pub needs_authorization: bool,
-    /// Renewals that failed since the last good one.
+    /// The generation of the grant that it is about, as stored; 0 where there is none.
+    #[serde(default)]
+    pub generation: u64,
+    /// Where the connection stands.
+    #[serde(default)]
+    pub state: RefreshState,
+    /// The intent: digest of the refresh token that is being sent. Stored before it is sent, so that after a crash it is
+    /// known that the provider may have taken it.
+    #[serde(default)]
+    pub attempt: Option<SecretDigest>,
+    /// Renewals that failed.
     pub failures: u32,
-    /// Not before this instant.
+    /// How many of them in a row were refusals that nobody knows the meaning of.
+    #[serde(default)]
+    pub refusals: u32,
+    /// When the last one failed.
+    #[serde(default)]
+    pub failed_at: Option<UnixSeconds>,
+    /// Not again before this instant.
     pub retry_at: Option<UnixSeconds>,
-    /// What went wrong last.
+    /// What went wrong last; none after a crash.
     pub last_fault: Option<Fault>,
+    /// Whose fault that was.
+    #[serde(default)]
+    pub class: Option<FaultClass>,
+    /// A caller reported that the access token was refused where it was used.
+    #[serde(default)]
+    pub reported: bool,
+}
+
+/// A renewal that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong.
+    pub fault: Fault,
+    /// Whose fault it is.
+    pub class: FaultClass,
+    /// Whether it is a refusal that nobody knows the meaning of.
+    pub is_unclassified: bool,
+    /// Whether a refresh token was sent.
+    pub by_refresh_token: bool,
+    /// How long the provider wants to be left alone (`Retry-After`).
+    pub retry_after: Option<Seconds>,
 }
 
 /// Whether a connection can get a new token without a person.
@@ -64,22 +157,6 @@ pub enum Renewal {
     ByClientCredentials,
     /// Not at all.
     Impossible,
-}
-
-/// Where a connection stands: `refresh_state`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefreshState {
-    /// It has tokens, and nothing is wrong.
-    Good,
-    /// The provider fails: it is asked again later.
-    Failing,
-    /// The provider refuses the operator's client, or no request can be made: the operator must see to it.
-    Stopped,
-    /// Whether the provider has taken the refresh token is not known: its answer was lost.
-    InDoubt,
-    /// Only a person can help.
-    NeedsAuthorization,
 }
 
 /// What to do when somebody reads the token.
@@ -97,64 +174,68 @@ pub enum ReadDecision {
     NeedsAuthorization,
 }
 
-/// First wait after a failed renewal; doubles with each further one.
-const FIRST_BACK_OFF: Seconds = Seconds(30);
-
-/// Longest wait after a failed renewal.
-const LONGEST_BACK_OFF: Seconds = Seconds(3_600);
-
-/// The lead is never more than this share of a token's life: one fifth, so that a token of ten minutes is not renewed on
-/// every read as in Fides.
-const LEAD_SHARE: u64 = 5;
-
-impl Grant {
-    /// When the token is due: the lead before it expires.
-    #[must_use]
-    pub fn due_at(&self, configured_lead: Seconds) -> UnixSeconds {
-        let lifetime = self.expires_at.since(self.obtained_at);
-        self.expires_at.minus(Seconds(configured_lead.0.min(lifetime.0 / LEAD_SHARE)))
-    }
-
-    /// What was asked for and not granted (checklist K16). A provider that tells no scope has granted what was asked for
-    /// (RFC 6749 §5.1). Some separate scopes by commas.
-    #[must_use]
-    pub fn lacks<'a>(&self, requested: &'a str) -> Vec<&'a str> {
-        let Some(granted) = self.scope.as_deref() else { return Vec::new() };
-        let is_granted = |scope: &str| scopes(granted).any(|own| own == scope);
-        scopes(requested).filter(|scope| !is_granted(scope)).collect()
+/// First and longest wait after a failed renewal; it doubles with each further one. Where the operator must see to it,
+/// asking often helps nobody.
+const fn back_off(class: FaultClass) -> (Seconds, Seconds) {
+    match class {
+        FaultClass::Connection | FaultClass::Provider => (Seconds(30), Seconds(3_600)),
+        FaultClass::Integration => (Seconds(1_800), Seconds(6 * 3_600)),
     }
 }
 
-/// The single scopes of a text.
-fn scopes(text: &str) -> impl Iterator<Item = &str> {
-    text.split([' ', ',']).filter(|scope| !scope.is_empty())
-}
+/// So many refusals in a row that nobody knows the meaning of, the last after the token has expired, are enough.
+const REFUSAL_LIMIT: u32 = 5;
 
 impl Condition {
-    /// Whether the last failure is too recent to try again.
+    /// Whether the last failure is too recent to try again. When the clock was set back to before it, it does not bind.
     fn backing_off(&self, now: UnixSeconds) -> Option<&Fault> {
-        // A retry instant further away than any back-off means that the clock was set back: it does not bind.
-        let waits = |at: UnixSeconds| now < at && at.since(now) <= LONGEST_BACK_OFF;
-        self.last_fault.as_ref().filter(|_| self.retry_at.is_some_and(waits))
+        let (failed_at, retry_at) = (self.failed_at?, self.retry_at?);
+        self.last_fault.as_ref().filter(|_| failed_at <= now && now < retry_at)
     }
 
-    /// The condition after one more fault.
+    /// The condition after a renewal failed at `now`; `jitter` spreads the next ones over a quarter of the wait.
     #[must_use]
-    pub fn after(&self, fault: Fault, renewal: Renewal, now: UnixSeconds) -> Self {
-        let given_up = renewal == Renewal::ByRefreshToken
-            && matches!(&fault, Fault::Refused { error: Some(error), .. } if error == "invalid_grant");
-        let doublings = self.failures.min(16);
-        let wait = Seconds((FIRST_BACK_OFF.0 << doublings).min(LONGEST_BACK_OFF.0));
+    pub fn after(&self, failure: &Failure, grant: Option<&Grant>, now: UnixSeconds, jitter: u8) -> Self {
+        let Failure { fault, class, is_unclassified, by_refresh_token, retry_after } = failure;
+        let refusals = if *is_unclassified { self.refusals.saturating_add(1) } else { 0 };
+        let is_over =
+            *by_refresh_token && refusals >= REFUSAL_LIMIT && grant.is_none_or(|grant| grant.expires_at <= now);
+        let class = if is_over { FaultClass::Connection } else { *class };
+        let is_lost = *by_refresh_token && fault.is_lost() && class == FaultClass::Provider;
+        let happening = if is_lost { Happening::AnswerLost } else { Happening::Fault(class) };
+        let (first, longest) = back_off(class);
+        let wait = (first.0 << self.failures.min(16)).min(longest.0);
+        let wait = wait + wait * u64::from(jitter) / 1024;
+        let wait = Seconds(wait).max(retry_after.unwrap_or_default());
         Self {
-            needs_authorization: given_up,
+            generation: self.generation,
+            state: self.state.after(happening),
+            attempt: None,
             failures: self.failures.saturating_add(1),
+            refusals,
+            failed_at: Some(now),
             retry_at: Some(now.plus(wait)),
-            last_fault: Some(fault),
+            last_fault: Some(fault.clone()),
+            class: Some(class),
+            reported: self.reported,
         }
+    }
+
+    /// The condition when an intent is found that nobody is carrying out: we crashed.
+    #[must_use]
+    pub fn after_crash(self) -> Self {
+        let state = self.state.after(Happening::AnswerLost);
+        Self { attempt: None, state, class: Some(FaultClass::Provider), ..self }
+    }
+
+    /// Whether only a person can help since an answer of the provider was lost.
+    #[must_use]
+    pub fn lost_an_answer(&self, former: &Self) -> bool {
+        self.state == RefreshState::NeedsAuthorization && former.state == RefreshState::InDoubt
     }
 }
 
-/// Decides what a read gets.
+/// Decides what a read gets: the second table of the module.
 #[must_use]
 pub fn on_read(
     grant: Option<&Grant>,
@@ -163,165 +244,36 @@ pub fn on_read(
     lead: Seconds,
     now: UnixSeconds,
 ) -> ReadDecision {
-    let renewable = renewal != Renewal::Impossible && !condition.needs_authorization;
+    let is_good = grant.is_some_and(|grant| now < grant.expires_at);
+    let is_due =
+        grant.is_none_or(|grant| condition.reported || grant.is_from_the_future(now) || grant.due_at(lead) <= now);
+    let is_renewable = renewal != Renewal::Impossible && condition.state != RefreshState::NeedsAuthorization;
+    let is_held = is_good && !condition.reported && condition.state == RefreshState::InDoubt;
     let waiting = condition.backing_off(now);
-    match grant {
-        Some(grant) if now < grant.due_at(lead) => ReadDecision::Serve,
-        Some(grant) if now < grant.expires_at && renewable && waiting.is_none() => ReadDecision::ServeAndRenew,
-        Some(grant) if now < grant.expires_at => ReadDecision::Serve,
-        _ if !renewable => ReadDecision::NeedsAuthorization,
-        _ => waiting.map_or(ReadDecision::Renew, |fault| ReadDecision::BackingOff(fault.clone())),
+    if is_good {
+        let renews = is_due && is_renewable && !is_held && waiting.is_none();
+        return if renews { ReadDecision::ServeAndRenew } else { ReadDecision::Serve };
     }
+    if !is_renewable {
+        return ReadDecision::NeedsAuthorization;
+    }
+    waiting.map_or(ReadDecision::Renew, |fault| ReadDecision::BackingOff(fault.clone()))
 }
 
-/// When the sweep must look at a connection next: none for one that has no token yet or that only a person can help.
+/// When a connection must be looked at next: not at all when it has no token yet, or only a person can help.
 #[must_use]
 pub fn next_look(grant: Option<&Grant>, condition: &Condition, renewal: Renewal, lead: Seconds) -> Option<UnixSeconds> {
-    if renewal == Renewal::Impossible || condition.needs_authorization {
+    if renewal == Renewal::Impossible || condition.state == RefreshState::NeedsAuthorization {
         return None;
     }
-    grant.map(|grant| condition.retry_at.map_or_else(|| grant.due_at(lead), |at| at.max(grant.due_at(lead))))
+    let grant = grant?;
+    let due_at = match condition.state {
+        _ if condition.reported => grant.obtained_at,
+        RefreshState::InDoubt => grant.expires_at,
+        _ => grant.due_at(lead),
+    };
+    Some(condition.retry_at.map_or(due_at, |at| at.max(due_at)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A grant obtained at 1000 that lives for 1000 seconds: due at 1800 with the default lead.
-    fn grant() -> Grant {
-        let envelope: Envelope = serde_json::from_str("\"v1.k.e\"").unwrap();
-        Grant {
-            generation: 1,
-            access_token: envelope.clone(),
-            token_type: "Bearer".to_owned(),
-            refresh_token: Some(envelope),
-            refresh_token_generation: 1,
-            obtained_at: UnixSeconds(1_000),
-            expires_at: UnixSeconds(2_000),
-            scope: None,
-            kept: None,
-        }
-    }
-
-    /// The configured lead.
-    const LEAD: Seconds = Seconds(600);
-
-    /// A condition that forbids a renewal until 5000.
-    fn waiting() -> Condition {
-        let last_fault = Some(Fault::Unreachable);
-        Condition { needs_authorization: false, failures: 1, retry_at: Some(UnixSeconds(2_500)), last_fault }
-    }
-
-    /// The table of the module's documentation, row by row.
-    #[test]
-    fn a_read_is_decided_by_the_table() {
-        use ReadDecision::{BackingOff, NeedsAuthorization, Renew, Serve, ServeAndRenew};
-        let clean = Condition::default;
-        let given_up = || Condition { needs_authorization: true, ..Condition::default() };
-        let by_token = Renewal::ByRefreshToken;
-        for (now, condition, renewal, expected) in [
-            (1_799, clean(), by_token, Serve),
-            (1_800, clean(), by_token, ServeAndRenew),
-            (1_800, waiting(), by_token, Serve),
-            (1_800, clean(), Renewal::Impossible, Serve),
-            (1_999, given_up(), by_token, Serve),
-            (2_000, clean(), by_token, Renew),
-            (2_000, waiting(), by_token, BackingOff(Fault::Unreachable)),
-            (2_500, waiting(), by_token, Renew),
-            (2_000, clean(), Renewal::Impossible, NeedsAuthorization),
-            (2_000, given_up(), by_token, NeedsAuthorization),
-        ] {
-            let decision = on_read(Some(&grant()), &condition, renewal, LEAD, UnixSeconds(now));
-            assert_eq!(decision, expected, "{now} {condition:?} {renewal:?}");
-        }
-    }
-
-    #[test]
-    fn without_a_token_client_credentials_obtain_one_and_a_code_flow_needs_a_person() {
-        let read = |renewal| on_read(None, &Condition::default(), renewal, LEAD, UnixSeconds(1));
-        assert_eq!(read(Renewal::ByClientCredentials), ReadDecision::Renew);
-        assert_eq!(read(Renewal::Impossible), ReadDecision::NeedsAuthorization);
-    }
-
-    #[test]
-    fn the_lead_is_the_smaller_of_setting_and_a_fifth_of_the_life() {
-        assert_eq!(grant().due_at(Seconds(100)), UnixSeconds(1_900));
-        assert_eq!(grant().due_at(LEAD), UnixSeconds(1_800));
-        assert_eq!(grant().due_at(Seconds(0)), UnixSeconds(2_000));
-    }
-
-    /// K16: what was granted is what counts, however it is separated; a provider that says nothing granted everything.
-    #[test]
-    fn scopes_that_were_not_granted_are_told() {
-        let lacking = |granted: Option<&str>, requested| {
-            let grant = Grant { scope: granted.map(str::to_owned), ..grant() };
-            grant.lacks(requested).join(" ")
-        };
-        for (granted, requested, missing) in [
-            (None, "a b", ""),
-            (Some("a b"), "b a", ""),
-            (Some("a"), "a b", "b"),
-            (Some("a,b"), "a b c", "c"),
-            (Some("ab"), "a b", "a b"),
-            (Some(""), "a,b", "a b"),
-            (Some("a b c"), "a", ""),
-            (Some("a"), "", ""),
-        ] {
-            assert_eq!(lacking(granted, requested), missing, "{granted:?} {requested}");
-        }
-    }
-
-    #[test]
-    fn back_off_doubles_up_to_an_hour_and_never_deletes() {
-        let mut condition = Condition::default();
-        let mut waits = Vec::new();
-        for _ in 0..9 {
-            condition = condition.after(Fault::TimedOut, Renewal::ByRefreshToken, UnixSeconds(0));
-            waits.push(condition.retry_at.unwrap().0);
-        }
-        assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
-        assert!(!condition.needs_authorization);
-    }
-
-    /// K18: `invalid_grant` of a refresh token needs a person; the same code in client credentials does not.
-    #[test]
-    fn only_a_refused_refresh_token_needs_a_person() {
-        let fault = |code: &str| Fault::Refused { error: Some(code.to_owned()), status: 400 };
-        let after =
-            |code, renewal| Condition::default().after(fault(code), renewal, UnixSeconds(0)).needs_authorization;
-        assert!(after("invalid_grant", Renewal::ByRefreshToken));
-        assert!(!after("invalid_grant", Renewal::ByClientCredentials));
-        assert!(!after("invalid_client", Renewal::ByRefreshToken));
-    }
-
-    /// R9: a clock that was set back far does not stop renewals for years.
-    #[test]
-    fn a_retry_instant_from_a_distant_future_does_not_bind() {
-        let condition = Condition { retry_at: Some(UnixSeconds(900_000)), ..waiting() };
-        let decision = on_read(None, &condition, Renewal::ByClientCredentials, LEAD, UnixSeconds(1_000));
-        assert_eq!(decision, ReadDecision::Renew);
-    }
-
-    #[test]
-    fn the_next_look_is_when_due_or_when_the_back_off_ends() {
-        let look = |condition: &Condition, renewal| next_look(Some(&grant()), condition, renewal, LEAD);
-        assert_eq!(look(&Condition::default(), Renewal::ByRefreshToken), Some(UnixSeconds(1_800)));
-        assert_eq!(look(&waiting(), Renewal::ByRefreshToken), Some(UnixSeconds(2_500)));
-        assert_eq!(look(&Condition::default(), Renewal::Impossible), None);
-        let given_up = Condition { needs_authorization: true, ..Condition::default() };
-        assert_eq!(look(&given_up, Renewal::ByRefreshToken), None);
-        assert_eq!(next_look(None, &Condition::default(), Renewal::ByClientCredentials, LEAD), None);
-    }
-
-    #[test]
-    fn stored_forms_are_pinned() {
-        let stored = include_str!("../../fixtures/storage/v1/grant.json").trim_end();
-        assert_eq!(serde_json::to_string(&grant()).unwrap(), stored);
-        let with_kept = Grant { kept: Some(grant().access_token), ..grant() };
-        let stored = stored.replace(r#""scope":null"#, r#""scope":null,"kept":"v1.k.e""#);
-        assert_eq!(serde_json::to_string(&with_kept).unwrap(), stored);
-        let stored = include_str!("../../fixtures/storage/v1/condition.json").trim_end();
-        assert_eq!(serde_json::to_string(&waiting()).unwrap(), stored);
-        assert_eq!(serde_json::from_str::<Condition>(stored).unwrap(), waiting());
-    }
-}
+mod tests;

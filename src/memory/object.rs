@@ -2,17 +2,18 @@
 
 use std::{cell::RefMut, collections::BTreeMap, rc::Rc, task::Poll};
 
-use futures_util::{future::LocalBoxFuture, task::LocalSpawn};
+use futures_util::{FutureExt, future::LocalBoxFuture, task::LocalSpawn};
 
 use super::{Parts, Shared, Snapshots};
 use crate::{
     connection::{
+        actor::renewal::RefreshLine,
         directory::Row,
         history::{Label, SNAPSHOT_LIMIT},
         key::ConnectionKey,
     },
     ports::{
-        Background, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp, ProviderRequest,
+        Alarm, Background, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp, ProviderRequest,
         ProviderResponse, RecordStore,
     },
     protocol::time::UnixSeconds,
@@ -22,6 +23,8 @@ use crate::{
 pub(super) struct MemoryObject {
     /// The deployment.
     pub(super) shared: Rc<Shared>,
+    /// Who it is.
+    pub(super) key: ConnectionKey,
     /// Its own storage.
     pub(super) parts: Parts,
     /// And its snapshots.
@@ -41,11 +44,11 @@ impl RecordStore for MemoryObject {
         Ok(self.parts()?.iter().map(|(part, body)| ((*part).to_owned(), body.clone())).collect())
     }
 
-    fn write(&self, parts: &[(&'static str, String)]) -> Result<(), PortError> {
+    fn write(&self, parts: &[(&'static str, String)]) -> Result<u32, PortError> {
         self.parts()?.extend(parts.iter().cloned());
         let faults = &self.shared.faults;
         faults.writes_left.set(faults.writes_left.get().map(|left| left - 1));
-        Ok(())
+        Ok(u32::try_from(parts.len()).unwrap())
     }
 
     fn clear(&self) -> Result<(), PortError> {
@@ -61,13 +64,13 @@ impl HistoryStore for MemoryObject {
         parts: &[(&'static str, String)],
         label: &Label,
         document: &str,
-    ) -> Result<(), PortError> {
-        self.write(parts)?;
+    ) -> Result<u32, PortError> {
+        let rows = self.write(parts)?;
         let mut snapshots = self.snapshots.borrow_mut();
         snapshots.push((label.clone(), document.to_owned()));
         let surplus = snapshots.len().saturating_sub(usize::try_from(SNAPSHOT_LIMIT).unwrap());
         snapshots.drain(..surplus);
-        Ok(())
+        Ok(rows + 1)
     }
 
     fn snapshots(&self) -> Result<Vec<Label>, PortError> {
@@ -88,19 +91,31 @@ impl Clock for MemoryObject {
 }
 
 impl Background for MemoryObject {
-    fn spawn(&self, future: LocalBoxFuture<'static, ()>) {
-        self.shared.spawner.spawn_local_obj(future.into()).unwrap();
+    fn spawn(&self, future: LocalBoxFuture<'static, Option<RefreshLine>>) {
+        let shared = Rc::clone(&self.shared);
+        let printed = async move {
+            let line = future.await;
+            shared.lines.borrow_mut().extend(line);
+        };
+        self.shared.spawner.spawn_local_obj(printed.boxed_local().into()).unwrap();
+    }
+}
+
+impl Alarm for MemoryObject {
+    fn set_alarm(&self, at: UnixSeconds) {
+        self.shared.alarms.borrow_mut().insert(self.key.clone(), at);
     }
 }
 
 impl Directory for MemoryObject {
     /// Slower than [`Directory::remove`], and every other one, from the first on, slower still: so that a deletion or
     /// another row can overtake it.
-    async fn put(&self, row: Row) -> Result<(), PortError> {
+    async fn put(&self, row: Row) -> Result<u32, PortError> {
         let puts = self.shared.puts.replace(self.shared.puts.get() + 1);
         turns(if puts.is_multiple_of(2) { 4 } else { 2 }).await;
-        self.shared.rows()?.insert(row.key.clone(), row);
-        Ok(())
+        let due = row.due;
+        let former = self.shared.rows()?.insert(row.key.clone(), row);
+        Ok(1 + u32::from(former.is_none_or(|former| former.due != due)))
     }
 
     async fn claim(&self, row: Row) -> Result<bool, PortError> {

@@ -32,6 +32,12 @@ impl SecretText {
 
     /// SHA-256 of the text.
     #[must_use]
+    pub fn sha256(&self) -> String {
+        hex(&Sha256::digest(self.0.as_bytes()))
+    }
+
+    /// Its digest, as stored.
+    #[must_use]
     pub fn digest(&self) -> SecretDigest {
         SecretDigest::of(&self.0)
     }

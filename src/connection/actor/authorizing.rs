@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::{Actor, ObjectPorts, Stop};
+use super::{Actor, ObjectPorts, Stop, keeping::in_order, renewal::Unsaved};
 use crate::{
     connection::{
         authorization::{self, Chance},
@@ -125,21 +125,21 @@ impl<P: ObjectPorts> Actor<P> {
         admitted?; // 2
         let (definition, secrets) = self.ready(&record, true)?;
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets);
+        let values = Values::new().with("redirect_uri", &redirect_uri);
         let policy = authorization::policy(&self.settings);
-        authorization::check_issuer(&definition, &values, issuer.as_deref(), &policy)?; // 3
+        authorization::check_issuer(&definition, &values.clone().with_all(&secrets), issuer.as_deref(), &policy)?; // 3
         let code = match outcome {
             AuthorizationOutcome::Code(code) => SecretText::new(code),
             AuthorizationOutcome::Refused(error) => return Err(Refusal::AuthorizationRefused(error).into()),
         };
-        let mut values = values.with("code", &code);
-        if let Some(verifier) = &verifier {
-            values = values.with("code_verifier", verifier);
-        }
-        let request = token_exchange::token_request(&definition, &values, &policy)
-            .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        let requests = in_order(&secrets, 0, |secrets| {
+            let values = values.clone().with_all(secrets).with("code", &code);
+            let values = verifier.iter().fold(values, |values, verifier| values.with("code_verifier", verifier));
+            token_exchange::token_request(&definition, &values, &policy)
+        })?;
         let before = self.revision.get();
-        let answer = self.exchange(&definition, request).await.map_err(|fault| match fault {
+        let brought = self.exchange_in_order(&definition, requests).await;
+        let (answer, credentials) = brought.map_err(|(fault, _)| match fault {
             Fault::Refused { error, .. } => Refusal::CodeRefused(error),
             other => Refusal::Provider(other),
         })?; // 4
@@ -148,7 +148,8 @@ impl<P: ObjectPorts> Actor<P> {
             return Err(Refusal::UnknownState.into());
         }
         self.replaced();
-        self.keep(&answer, None)?;
+        // Should storing fail, whoever asks for a token next stores it.
+        self.settle(Unsaved { revision: self.revision.get(), answer, credentials, renews: false })?;
         // Should this fail, the sweep repairs it when the state would have expired.
         let _ = self.publish().await;
         Ok(Reply::Authorized(return_to))

@@ -1,103 +1,69 @@
-//! The token of one connection: answered while it is good, renewed by at most one request at a time.
+//! The renewal of one connection's token: at most one at a time, shared by whoever needs it.
+//!
+//! 1. The intent is stored: that this refresh token is being sent. (The platform lets no request out before that is
+//!    durable.)
+//! 2. The provider is asked, with the next of the ordered credentials where it refuses the client.
+//! 3. The answer is stored, then told. The grant that it brings closes the intent, and so does a fault.
+//!
+//! Where a crash or a lost answer leaves the intent open, `refresh` says what follows.
 
 use std::rc::Rc;
 
 use futures_util::FutureExt;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Actor, Flight, ObjectPorts, Stop};
+use super::{
+    Actor, Flight, ObjectPorts, Stop,
+    keeping::{Failed, in_order, values_with},
+    reading::renewal_of,
+};
 use crate::{
     connection::{
         authorization,
-        command::{LiveToken, Refusal, Reply, SweepOutcome},
+        command::{LiveToken, Refusal},
         definition::{Authentication, Definition},
-        envelope::Envelope,
         fault::Fault,
+        key::ConnectionKey,
         record::{Part, Record},
-        refresh::{Condition, Grant, ReadDecision, Renewal, on_read},
-        template::values::Values,
-        token_exchange::{self, TokenAnswer, kept::Kept},
+        refresh::{Failure, RefreshState, Renewal},
+        token_exchange::{self, TokenAnswer},
     },
-    ports::{PortError, ProviderFailure, ProviderRequest},
-    protocol::{secret::SecretText, time::UnixSeconds},
+    ports::{PortError, ProviderRequest, random},
+    protocol::secret::{SecretDigest, SecretText},
 };
 
-/// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
-pub(super) type Held = (Vec<(&'static str, SecretText)>, Kept);
+/// One renewal in the log.
+#[derive(Debug, Clone, Serialize)]
+pub struct RefreshLine {
+    /// `info`, or `error` when ours is the fault.
+    pub level: &'static str,
+    /// Tells it from requests.
+    event: &'static str,
+    /// Which connection.
+    connection: ConnectionKey,
+    /// Where it stands afterwards.
+    refresh_state: &'static str,
+    /// What went wrong, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
+    /// Rows that were written for it: of the connection, the alarm's among them, and of the directory.
+    rows: (u32, u32),
+}
+
+/// What a renewal is made with.
+pub(super) struct Attempt {
+    /// The definition.
+    pub(super) definition: Rc<Definition>,
+    /// The requests, one for each of the ordered credentials, and which one each is for.
+    pub(super) requests: Vec<(u8, ProviderRequest)>,
+    /// Digest of the refresh token in them, if there is one.
+    refresh_token: Option<SecretDigest>,
+}
 
 impl<P: ObjectPorts> Actor<P> {
-    /// Gives the live access token.
-    pub(super) async fn access_token(self: &Rc<Self>) -> Result<Reply, Stop> {
-        self.token().await.map(Reply::Token)
-    }
-
-    /// The live access token, renewed first if it must be.
-    pub(super) async fn token(self: &Rc<Self>) -> Result<LiveToken, Stop> {
-        self.settled().await;
-        let now = self.ports.now();
-        if let Some((token, until)) = &*self.live.borrow()
-            && now < *until
-        {
-            return Ok(token.clone());
-        }
-        let record = self.existing()?;
-        let renewal = renewal_of(&record)?;
-        match on_read(record.grant.as_ref(), &record.condition, renewal, self.settings.refresh_lead, now) {
-            ReadDecision::Serve => self.live_token(&record),
-            ReadDecision::ServeAndRenew => {
-                drop(self.renewal());
-                self.live_token(&record)
-            }
-            ReadDecision::Renew => self.renewal().await,
-            ReadDecision::BackingOff(fault) => Err(Refusal::Provider(fault).into()),
-            ReadDecision::NeedsAuthorization => Err(Refusal::NeedsAuthorization.into()),
-        }
-    }
-
-    /// The sweep's command. Also repairs a directory row that fell behind.
-    pub(super) async fn renew_if_due(self: &Rc<Self>) -> Result<Reply, Stop> {
-        let Some(record) = self.stored()? else {
-            self.ports.remove(&self.key).await?;
-            return Ok(Reply::Sweep(SweepOutcome::Gone));
-        };
-        if self.withdrawal.borrow().is_some() {
-            return Ok(Reply::Sweep(SweepOutcome::NotDue));
-        }
-        let record = self.forget_expired(record)?;
-        let renewal = renewal_of(&record).unwrap_or(Renewal::Impossible);
-        let (now, lead) = (self.ports.now(), self.settings.refresh_lead);
-        let decision = on_read(record.grant.as_ref(), &record.condition, renewal, lead, now);
-        let outcome = match decision {
-            ReadDecision::ServeAndRenew | ReadDecision::Renew => match self.renewal().await {
-                Ok(_) => SweepOutcome::Renewed,
-                Err(Stop::Refused(Refusal::NeedsAuthorization)) => SweepOutcome::NeedsAuthorization,
-                Err(Stop::Refused(_)) => SweepOutcome::Failed,
-                Err(Stop::Broken(error)) => return Err(error.into()),
-            },
-            ReadDecision::Serve | ReadDecision::BackingOff(_) | ReadDecision::NeedsAuthorization => {
-                self.publish().await?;
-                SweepOutcome::NotDue
-            }
-        };
-        Ok(Reply::Sweep(outcome))
-    }
-
-    /// A state or a link that expired unused is not kept (checklist R8).
-    pub(super) fn forget_expired(&self, mut record: Rc<Record>) -> Result<Rc<Record>, PortError> {
-        let now = self.ports.now();
-        let is_over = |expires_at: UnixSeconds| expires_at <= now;
-        let (kept, mut parts) = (Rc::make_mut(&mut record), Vec::new());
-        if kept.pending.take_if(|pending| is_over(pending.expires_at)).is_some() {
-            parts.push(Part::Pending);
-        }
-        if kept.link.take_if(|link| is_over(link.expires_at)).is_some() {
-            parts.push(Part::Link);
-        }
-        if parts.is_empty() { Ok(record) } else { self.store(record, &parts) }
-    }
-
     /// The one renewal under way; begins it when there is none. It goes on when nobody waits for it any more.
-    fn renewal(self: &Rc<Self>) -> Flight {
+    pub(super) fn renewal(self: &Rc<Self>) -> Flight {
         let revision = self.revision.get();
         if let Some((own, flight)) = &*self.flight.borrow()
             && *own == revision
@@ -113,208 +79,141 @@ impl<P: ObjectPorts> Actor<P> {
         };
         let flight = flight.boxed_local().shared();
         self.flight.replace(Some((revision, flight.clone())));
-        self.ports.spawn(flight.clone().map(drop).boxed_local());
+        let (actor, renewed) = (Rc::clone(self), flight.clone());
+        self.ports.spawn(async move { Some(actor.line(&renewed.await)) }.boxed_local());
         flight
+    }
+
+    /// What the log says of a renewal.
+    fn line(&self, renewed: &Result<LiveToken, Stop>) -> RefreshLine {
+        let fault = match renewed {
+            Err(Stop::Refused(Refusal::Provider(fault))) => Some(fault.clone()),
+            _ => None,
+        };
+        let state = self.record.borrow().as_ref().map_or(RefreshState::Good, |record| record.condition.state);
+        RefreshLine {
+            level: if matches!(renewed, Err(Stop::Broken(_))) { "error" } else { "info" },
+            event: "refresh",
+            connection: self.key.clone(),
+            refresh_state: state.word(),
+            fault,
+            rows: self.rows.take(),
+        }
     }
 
     /// One renewal: ask the provider, store the answer, then answer.
     async fn renew(&self) -> Result<LiveToken, Stop> {
-        let revision = self.revision.get();
         let result = match self.settle_unsaved()? {
             Some(token) if self.ports.now() < token.expires_at => Ok(token),
-            Some(_) | None => {
-                let answer = self.ask().await?;
-                self.settle(answer, revision)
-            }
+            Some(_) | None => self.ask().await,
         };
         // Should this fail, the row stays due and the sweep repairs it.
         let _ = self.publish().await;
         result
     }
 
+    /// Asks the provider for a new token, and stores what comes of it.
+    async fn ask(&self) -> Result<LiveToken, Stop> {
+        let (revision, mut record) = (self.revision.get(), self.existing()?);
+        let renewal = renewal_of(&record)?;
+        let attempt = match self.attempt(&record, renewal) {
+            Ok(attempt) => attempt,
+            Err(Stop::Refused(_)) => return self.settle_failure((Fault::NotSendable, None), renewal, revision),
+            Err(broken) => return Err(broken),
+        };
+        if attempt.refresh_token.is_some() {
+            Rc::make_mut(&mut record).condition.attempt.clone_from(&attempt.refresh_token);
+            self.store(record, &[Part::Condition])?; // 1
+        }
+        let answer = self.exchange_in_order(&attempt.definition, attempt.requests).await; // 2
+        match answer {
+            Ok((answer, credentials)) => self.settle(Unsaved { revision, answer, credentials, renews: true }), // 3
+            Err(failure) => self.settle_failure(failure, renewal, revision),
+        }
+    }
+
+    /// The requests that renew.
+    fn attempt(&self, record: &Record, renewal: Renewal) -> Result<Attempt, Stop> {
+        let (definition, secrets) = self.ready(record, false)?;
+        let held = self.held_tokens(record)?;
+        let redirect_uri = SecretText::new(self.settings.public_url.callback());
+        let policy = authorization::policy(&self.settings);
+        let build = |secrets: &Map<String, Value>| {
+            let values = values_with(&redirect_uri, secrets, &held);
+            match renewal {
+                Renewal::ByRefreshToken => token_exchange::refresh_request(&definition, &values, &policy),
+                Renewal::ByClientCredentials | Renewal::Impossible => {
+                    token_exchange::token_request(&definition, &values, &policy)
+                }
+            }
+        };
+        let first = record.grant.as_ref().map_or(0, |grant| grant.credentials);
+        let requests = in_order(&secrets, first, build)?;
+        let sent = held.0.iter().find(|(name, _)| renewal == Renewal::ByRefreshToken && *name == "refresh_token");
+        let refresh_token = sent.map(|(_, token)| token.digest());
+        Ok(Attempt { definition, requests, refresh_token })
+    }
+
     /// Stores an answer that could not be stored when it came.
     pub(super) fn settle_unsaved(&self) -> Result<Option<LiveToken>, Stop> {
         let revision = self.revision.get();
-        let unsaved = self.unsaved.take().filter(|(own, _)| *own == revision);
-        unsaved.map(|(_, answer)| self.settle(Ok(answer), revision)).transpose()
+        let unsaved = self.unsaved.take().filter(|unsaved| unsaved.revision == revision);
+        unsaved.map(|unsaved| self.settle(unsaved)).transpose()
     }
 
-    /// Stores what came of a renewal. Retry the write, never the grant: an answer that cannot be stored may hold the only
+    /// Stores what a renewal brought. Retry the write, never the grant: an answer that cannot be stored may hold the only
     /// good refresh token, so it is kept for the next renewal.
-    fn settle(&self, answer: Result<TokenAnswer, Fault>, revision: u64) -> Result<LiveToken, Stop> {
-        self.unsaved.replace(answer.as_ref().ok().map(|answer| (revision, answer.clone())));
-        let mut record = self.existing()?;
-        if self.revision.get() != revision {
-            // Credentials were replaced meanwhile: what came back belongs to the old ones.
-            self.unsaved.take();
-            return match &record.grant {
-                Some(grant) if self.ports.now() < grant.expires_at => self.live_token(&record),
-                _ if renewal_of(&record)? == Renewal::Impossible => Err(Refusal::NeedsAuthorization.into()),
-                _ => Err(PortError("credentials were replaced during a renewal".to_owned()).into()),
-            };
+    pub(super) fn settle(&self, brought: Unsaved) -> Result<LiveToken, Stop> {
+        if self.revision.get() != brought.revision {
+            return self.overtaken();
         }
-        match answer {
-            Ok(answer) => {
-                let token = self.keep(&answer, record.grant.as_ref())?;
-                self.unsaved.take();
-                Ok(token)
-            }
-            Err(fault) => {
-                let condition = record.condition.after(fault.clone(), renewal_of(&record)?, self.ports.now());
-                let needs_authorization = condition.needs_authorization;
-                Rc::make_mut(&mut record).condition = condition;
-                self.store(record, &[Part::Condition])?;
-                Err(if needs_authorization { Refusal::NeedsAuthorization } else { Refusal::Provider(fault) }.into())
-            }
-        }
-    }
-
-    /// Asks the provider for a new token.
-    async fn ask(&self) -> Result<Result<TokenAnswer, Fault>, Stop> {
+        let Unsaved { answer, credentials, renews, .. } = brought.clone();
+        self.unsaved.replace(Some(brought));
         let record = self.existing()?;
-        match self.renewal_request(&record, renewal_of(&record)?) {
-            Ok((definition, request)) => Ok(self.exchange(&definition, request).await),
-            Err(Stop::Refused(_)) => Ok(Err(Fault::NotSendable)),
-            Err(broken) => Err(broken),
-        }
-    }
-
-    /// The request that renews.
-    fn renewal_request(&self, record: &Record, renewal: Renewal) -> Result<(Rc<Definition>, ProviderRequest), Stop> {
-        let (definition, secrets) = self.ready(record, false)?;
-        let held = self.held(record)?;
-        let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let values = values_with(&redirect_uri, &secrets, &held);
-        let policy = authorization::policy(&self.settings);
-        let request = match renewal {
-            Renewal::ByRefreshToken => token_exchange::refresh_request(&definition, &values, &policy),
-            Renewal::ByClientCredentials | Renewal::Impossible => {
-                token_exchange::token_request(&definition, &values, &policy)
-            }
-        };
-        let request = request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
-        Ok((definition, request))
-    }
-
-    /// What the provider gave; nothing where there is no grant.
-    pub(super) fn held(&self, record: &Record) -> Result<Held, Stop> {
-        let Some(grant) = &record.grant else { return Ok(Held::default()) };
-        let mut tokens = vec![("access_token", self.open("access_token", grant.generation, &grant.access_token)?)];
-        if let Some(sealed) = &grant.refresh_token {
-            tokens.push(("refresh_token", self.open("refresh_token", grant.refresh_token_generation, sealed)?));
-        }
-        Ok((tokens, self.open_kept(grant)?))
-    }
-
-    /// Sends a request and reads the answer.
-    pub(super) async fn exchange(
-        &self,
-        definition: &Definition,
-        request: ProviderRequest,
-    ) -> Result<TokenAnswer, Fault> {
-        let response = self.ports.send(request).await.map_err(|failure| match failure {
-            ProviderFailure::Unreachable => Fault::Unreachable,
-            ProviderFailure::TimedOut => Fault::TimedOut,
-            ProviderFailure::TooLarge(_) => Fault::Unreadable,
-        })?;
-        let authentication = definition.authentication();
-        let assumed = authentication.and_then(Authentication::expires_in);
-        let keep = authentication.map_or(&[][..], Authentication::keep);
-        token_exchange::read_answer(&response, self.ports.now(), assumed, keep).map_err(Fault::from)
-    }
-
-    /// Stores an answer of the provider. A refresh token that is not replaced stays (RFC 6749 §6).
-    pub(super) fn keep(&self, answer: &TokenAnswer, former: Option<&Grant>) -> Result<LiveToken, Stop> {
-        let mut record = self.existing()?;
-        let generation = record.grant.as_ref().map_or(1, |grant| grant.generation + 1);
-        let refresh_token = match &answer.refresh_token {
-            Some(token) => Some((self.seal("refresh_token", generation, token)?, generation)),
-            None => former.and_then(|former| {
-                former.refresh_token.clone().map(|envelope| (envelope, former.refresh_token_generation))
-            }),
-        };
-        let former_kept = former.map(|former| self.open_kept(former)).transpose()?.unwrap_or_default();
-        let asked = record.definition.as_ref().and_then(|definition| definition.authentication());
-        let kept = answer.kept.clone().over(former_kept, asked.map_or(&[][..], Authentication::keep));
-        let (refresh_token, refresh_token_generation) =
-            refresh_token.map_or((None, 0), |(envelope, generation)| (Some(envelope), generation));
-        let grant = Grant {
-            generation,
-            access_token: self.seal("access_token", generation, &answer.access_token)?,
-            token_type: answer.token_type.clone().unwrap_or_else(|| "Bearer".to_owned()),
-            refresh_token,
-            refresh_token_generation,
-            obtained_at: self.ports.now(),
-            expires_at: answer.expires_at,
-            scope: answer.scope.clone(),
-            kept: self.seal_kept(&kept, generation)?,
-        };
-        let recovered = record.condition != Condition::default();
-        let next = Rc::make_mut(&mut record);
-        (next.grant, next.condition) = (Some(grant), Condition::default());
-        let parts: &[Part] = if recovered { &[Part::Grant, Part::Condition] } else { &[Part::Grant] };
-        let record = self.store(record, parts)?;
-        self.live_token(&record)
-    }
-
-    /// Seals what is kept of an answer, if anything.
-    fn seal_kept(&self, kept: &Kept, generation: u64) -> Result<Option<Envelope>, Stop> {
-        if kept.is_empty() {
-            return Ok(None);
-        }
-        let text = serde_json::to_string(kept).map_err(|error| PortError(format!("kept members: {error}")))?;
-        self.seal("kept", generation, &SecretText::new(text)).map(Some)
-    }
-
-    /// What is kept of the answer that gave a grant.
-    fn open_kept(&self, grant: &Grant) -> Result<Kept, Stop> {
-        let Some(envelope) = &grant.kept else { return Ok(Kept::default()) };
-        let text = self.open("kept", grant.generation, envelope)?;
-        let kept = serde_json::from_slice(text.expose().as_bytes());
-        Ok(kept.map_err(|_| PortError("kept members are no object".to_owned()))?)
-    }
-
-    /// The stored token in clear; remembered until it is due.
-    fn live_token(&self, record: &Record) -> Result<LiveToken, Stop> {
-        let grant = record.grant.as_ref().ok_or(Refusal::NeedsAuthorization)?;
-        let access_token = self.open("access_token", grant.generation, &grant.access_token)?;
-        let token = LiveToken {
-            access_token: access_token.expose().to_owned(),
-            token_type: grant.token_type.clone(),
-            expires_at: grant.expires_at,
-            scope: grant.scope.clone(),
-            kept: self.open_kept(grant)?,
-        };
-        self.live.replace(Some((token.clone(), grant.due_at(self.settings.refresh_lead))));
+        let token = self.keep(&answer, credentials, record.grant.as_ref().filter(|_| renews))?;
+        self.unsaved.take();
         Ok(token)
     }
-}
 
-/// How a connection can get a new token without a person.
-pub(super) fn renewal_of(record: &Record) -> Result<Renewal, Refusal> {
-    let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-    match definition.authentication() {
-        None => Err(Refusal::NoAuthentication),
-        Some(Authentication::Direct(_)) => Err(Refusal::NotOauth),
-        Some(Authentication::ClientCredentials(flow)) => {
-            let refresh_token = record.grant.as_ref().is_some_and(|grant| grant.refresh_token.is_some());
-            let by_refresh_token = flow.refresh_request.is_some() && refresh_token;
-            Ok(if by_refresh_token { Renewal::ByRefreshToken } else { Renewal::ByClientCredentials })
+    /// Stores that a renewal failed.
+    fn settle_failure(&self, (fault, retry_after): Failed, renewal: Renewal, revision: u64) -> Result<LiveToken, Stop> {
+        if self.revision.get() != revision {
+            return self.overtaken();
         }
-        Some(Authentication::AuthorizationCode(flow)) => {
-            let refresh_token = record.grant.as_ref().is_some_and(|grant| grant.refresh_token.is_some());
-            let possible = flow.refresh_request.is_some() && refresh_token;
-            Ok(if possible { Renewal::ByRefreshToken } else { Renewal::Impossible })
+        let mut record = self.existing()?;
+        let own = record.definition.as_ref().and_then(|definition| definition.authentication());
+        let by_refresh_token = renewal == Renewal::ByRefreshToken;
+        let named = own.map_or(&[][..], Authentication::faults);
+        let (class, is_unclassified) = (fault.class(by_refresh_token, named), fault.is_unclassified(named));
+        let failure = Failure { fault, class, is_unclassified, by_refresh_token, retry_after };
+        let [jitter] = random()?;
+        let condition = record.condition.after(&failure, record.grant.as_ref(), self.ports.now(), jitter);
+        let is_over = condition.state == RefreshState::NeedsAuthorization;
+        Rc::make_mut(&mut record).condition = condition;
+        self.store(record, &[Part::Condition])?;
+        Err(if is_over { Refusal::NeedsAuthorization } else { Refusal::Provider(failure.fault) }.into())
+    }
+
+    /// Credentials were replaced while the provider was asked: what came back, good or bad, belongs to the old ones.
+    fn overtaken(&self) -> Result<LiveToken, Stop> {
+        let record = self.existing()?;
+        match &record.grant {
+            Some(grant) if self.ports.now() < grant.expires_at => self.live_token(&record),
+            _ if renewal_of(&record)? == Renewal::Impossible => Err(Refusal::NeedsAuthorization.into()),
+            _ => Err(PortError("credentials were replaced during a renewal".to_owned()).into()),
         }
     }
 }
 
-/// The values of a request that may name what the provider gave. Secrets hide kept members, tokens hide both.
-pub(super) fn values_with<'a>(
-    redirect_uri: &'a SecretText,
-    secrets: &'a Map<String, Value>,
-    (tokens, kept): &'a Held,
-) -> Values<'a> {
-    let values = Values::new().with("redirect_uri", redirect_uri).with_all(kept.members()).with_all(secrets);
-    tokens.iter().fold(values, |values, (name, token)| values.with(name, token))
+/// An answer that is not stored yet.
+#[derive(Clone)]
+pub(super) struct Unsaved {
+    /// The revision of the credentials that it belongs to.
+    pub(super) revision: u64,
+    /// The answer.
+    pub(super) answer: TokenAnswer,
+    /// Which of the ordered credentials the provider took.
+    pub(super) credentials: u8,
+    /// Whether it renews the grant that there is, or replaces it.
+    pub(super) renews: bool,
 }

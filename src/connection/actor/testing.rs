@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Actor, ObjectPorts, Stop, renewal::values_with};
+use super::{Actor, ObjectPorts, Stop, keeping::values_with};
 use crate::{
     connection::{
         authorization,

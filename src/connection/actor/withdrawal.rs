@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Actor, ObjectPorts, Stop, Withdrawal,
-    renewal::{Held, values_with},
+    keeping::{Held, values_with},
 };
 use crate::{
     connection::{
@@ -79,7 +79,7 @@ impl<P: ObjectPorts> Actor<P> {
         };
         let withdrawal = withdrawal.boxed_local().shared();
         self.withdrawal.replace(Some(withdrawal.clone()));
-        self.ports.spawn(withdrawal.clone().map(drop).boxed_local());
+        self.ports.spawn(withdrawal.clone().map(|_| None).boxed_local());
         withdrawal
     }
 
@@ -142,7 +142,7 @@ impl<P: ObjectPorts> Actor<P> {
         if record.grant.is_none() {
             return Ok(None);
         }
-        let request = self.request_about(definition, &self.secrets(record)?, &self.held(record)?);
+        let request = self.request_about(definition, &self.secrets(record)?, &self.held_tokens(record)?);
         Ok(Some(request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?))
     }
 

@@ -10,6 +10,7 @@ use crate::{
         fault::Fault,
         key::ConnectionKey,
         record::{Access, ProfileInput},
+        refresh::RefreshState,
         token_exchange::kept::Kept,
     },
     protocol::{secret::SecretDigest, time::UnixSeconds, validation::Issue},
@@ -91,6 +92,7 @@ pub(super) fn replies() -> Vec<u8> {
         expires_at: UnixSeconds(u64::MAX),
         scope: scope.map(text),
         kept,
+        refresh_state: RefreshState::InDoubt,
     };
     let kept = Kept::of(&answer, &["id", "live", "url"].map(text));
     let examples = [

@@ -34,6 +34,7 @@ const GUARDED: [(&str, &str, &str); 40] = [
     ("PATCH", "/api/v1/connection/x/secret", "connection:create_or_update"),
     ("GET", "/api/v1/connection/x/authorize", "connection:authorize"),
     ("GET", "/api/v1/connection/x/access_token", "connection_token:read"),
+    ("POST", "/api/v1/connection/x/access_token/refused", "connection_token:read"),
     ("GET", "/api/v1/connection/x/test", "connection:read"),
     ("POST", "/api/v1/connection/x/revoke", "connection:create_or_update"),
     ("POST", "/api/v1/connection/instantiate/x", "connection:instantiate"),

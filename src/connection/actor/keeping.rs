@@ -1,0 +1,160 @@
+//! What a provider answered, kept; and what is kept, opened.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::{Actor, ObjectPorts, Stop};
+use crate::{
+    connection::{
+        command::{LiveToken, Refusal},
+        definition::{Authentication, Definition},
+        envelope::Envelope,
+        fault::Fault,
+        grant::Grant,
+        record::{Part, Record},
+        refresh::Condition,
+        secrets,
+        template::values::Values,
+        token_exchange::{self, RequestProblem, TokenAnswer, kept::Kept},
+    },
+    ports::{PortError, ProviderFailure, ProviderRequest, random},
+    protocol::{secret::SecretText, time::Seconds},
+};
+
+/// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
+pub(super) type Held = (Vec<(&'static str, SecretText)>, Kept);
+
+/// Why an exchange failed, and how long the provider wants to be left alone.
+pub(super) type Failed = (Fault, Option<Seconds>);
+
+impl<P: ObjectPorts> Actor<P> {
+    /// What the provider gave; nothing where there is no grant.
+    pub(super) fn held_tokens(&self, record: &Record) -> Result<Held, Stop> {
+        let Some(grant) = &record.grant else { return Ok(Held::default()) };
+        let mut tokens = vec![("access_token", self.open("access_token", grant.generation, &grant.access_token)?)];
+        if let Some(sealed) = &grant.refresh_token {
+            tokens.push(("refresh_token", self.open("refresh_token", grant.refresh_token_generation, sealed)?));
+        }
+        Ok((tokens, self.open_kept(grant)?))
+    }
+
+    /// Sends a request with the first of the ordered credentials, and with the next one when the provider refuses the client.
+    pub(super) async fn exchange_in_order(
+        &self,
+        definition: &Definition,
+        requests: Vec<(u8, ProviderRequest)>,
+    ) -> Result<(TokenAnswer, u8), Failed> {
+        let named = definition.authentication().map_or(&[][..], Authentication::faults);
+        let mut failed = (Fault::NotSendable, None);
+        for (credentials, request) in requests {
+            match self.exchange(definition, request).await {
+                Ok(answer) => return Ok((answer, credentials)),
+                Err(other) if other.0.refuses_client(named) => failed = other,
+                Err(other) => return Err(other),
+            }
+        }
+        Err(failed)
+    }
+
+    /// Sends a request and reads the answer.
+    async fn exchange(&self, definition: &Definition, request: ProviderRequest) -> Result<TokenAnswer, Failed> {
+        let response = self.ports.send(request).await.map_err(|failure| match failure {
+            ProviderFailure::Unreachable => (Fault::Unreachable, None),
+            ProviderFailure::TimedOut => (Fault::TimedOut, None),
+            ProviderFailure::TooLarge(_) => (Fault::Unreadable, None),
+        })?;
+        let now = self.ports.now();
+        let authentication = definition.authentication();
+        let assumed = authentication.and_then(Authentication::expires_in);
+        let keep = authentication.map_or(&[][..], Authentication::keep);
+        let answer = token_exchange::read_answer(&response, now, assumed, keep);
+        answer.map_err(|problem| (problem.into(), token_exchange::retry_after(&response, now)))
+    }
+
+    /// Stores an answer of the provider. A refresh token that is not replaced stays (RFC 6749 §6).
+    pub(super) fn keep(
+        &self,
+        answer: &TokenAnswer,
+        credentials: u8,
+        former: Option<&Grant>,
+    ) -> Result<LiveToken, Stop> {
+        let mut record = self.existing()?;
+        let generation = record.grant.as_ref().map_or(1, |grant| grant.generation + 1);
+        let refresh_token = match &answer.refresh_token {
+            Some(token) => Some((self.seal("refresh_token", generation, token)?, generation)),
+            None => former.and_then(|former| {
+                former.refresh_token.clone().map(|envelope| (envelope, former.refresh_token_generation))
+            }),
+        };
+        let former_token =
+            former.map(|former| self.open("access_token", former.generation, &former.access_token)).transpose()?;
+        let former_kept = former.map(|former| self.open_kept(former)).transpose()?.unwrap_or_default();
+        let asked = record.definition.as_ref().and_then(|definition| definition.authentication());
+        let kept = answer.kept.clone().over(former_kept, asked.map_or(&[][..], Authentication::keep));
+        let (refresh_token, refresh_token_generation) =
+            refresh_token.map_or((None, 0), |(envelope, generation)| (Some(envelope), generation));
+        let [jitter] = random()?;
+        let grant = Grant {
+            generation,
+            access_token: self.seal("access_token", generation, &answer.access_token)?,
+            token_type: answer.token_type.clone().unwrap_or_else(|| "Bearer".to_owned()),
+            refresh_token,
+            refresh_token_generation,
+            obtained_at: self.ports.now(),
+            expires_at: answer.expires_at,
+            scope: answer.scope.clone(),
+            kept: self.seal_kept(&kept, generation)?,
+            jitter,
+            repeated: former_token.is_some_and(|former| former.digest().matches(&answer.access_token.digest())),
+            credentials,
+        };
+        let next = Rc::make_mut(&mut record);
+        // The stored condition is about the former grant: it need not be written.
+        (next.grant, next.condition) = (Some(grant), Condition::default());
+        let record = self.store(record, &[Part::Grant])?;
+        self.live_token(&record)
+    }
+
+    /// Seals what is kept of an answer, if anything.
+    fn seal_kept(&self, kept: &Kept, generation: u64) -> Result<Option<Envelope>, Stop> {
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let text = serde_json::to_string(kept).map_err(|error| PortError(format!("kept members: {error}")))?;
+        self.seal("kept", generation, &SecretText::new(text)).map(Some)
+    }
+
+    /// What is kept of the answer that gave a grant.
+    pub(super) fn open_kept(&self, grant: &Grant) -> Result<Kept, Stop> {
+        let Some(envelope) = &grant.kept else { return Ok(Kept::default()) };
+        let text = self.open("kept", grant.generation, envelope)?;
+        let kept = serde_json::from_slice(text.expose().as_bytes());
+        Ok(kept.map_err(|_| PortError("kept members are no object".to_owned()))?)
+    }
+}
+
+/// One request for each of the ordered credentials among the secrets: the one that the provider took last comes first.
+pub(super) fn in_order(
+    secrets: &Map<String, Value>,
+    first: u8,
+    build: impl Fn(&Map<String, Value>) -> Result<ProviderRequest, RequestProblem>,
+) -> Result<Vec<(u8, ProviderRequest)>, Refusal> {
+    let mut requests = Vec::new();
+    for (number, secrets) in (0..).zip(secrets::credentials(secrets)) {
+        let request = build(&secrets).map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        let place = if number == first { 0 } else { requests.len() };
+        requests.insert(place, (number, request));
+    }
+    Ok(requests)
+}
+
+/// The values of a request that may name what the provider gave. Secrets hide kept members, tokens hide both.
+pub(super) fn values_with<'a>(
+    redirect_uri: &'a SecretText,
+    secrets: &'a Map<String, Value>,
+    (tokens, kept): &'a Held,
+) -> Values<'a> {
+    let values = Values::new().with("redirect_uri", redirect_uri).with_all(kept.members()).with_all(secrets);
+    tokens.iter().fold(values, |values, (name, token)| values.with(name, token))
+}

@@ -1,0 +1,207 @@
+//! The tables of the module's documentation, row by row, and what they leave open.
+
+use super::*;
+use crate::connection::grant::tests::grant;
+
+/// The configured lead.
+const LEAD: Seconds = Seconds(600);
+
+/// Every state, by its word.
+const STATES: [RefreshState; 5] = [
+    RefreshState::Good,
+    RefreshState::Failing,
+    RefreshState::Stopped,
+    RefreshState::InDoubt,
+    RefreshState::NeedsAuthorization,
+];
+
+/// The table of the module's documentation with this first column of its head: the words of its rows.
+fn table(head: &str) -> Vec<Vec<&'static str>> {
+    let lines = include_str!("../refresh.rs").lines().skip_while(|line| !line.starts_with(head)).skip(2);
+    let rows = lines.take_while(|line| line.starts_with("//! |"));
+    let cells = |row: &'static str| row.trim_start_matches("//! |").trim_end_matches('|').split('|').map(str::trim);
+    rows.map(|row| cells(row).collect()).collect()
+}
+
+/// A condition in which the provider failed at 1900 and is not asked before 2500.
+fn waiting(state: RefreshState) -> Condition {
+    Condition {
+        state,
+        failures: 1,
+        failed_at: Some(UnixSeconds(1_000)),
+        retry_at: Some(UnixSeconds(2_500)),
+        last_fault: Some(Fault::Unreachable),
+        class: Some(FaultClass::Provider),
+        ..Condition::default()
+    }
+}
+
+/// A failure of this fault with a refresh token.
+fn failure(fault: Fault, class: FaultClass) -> Failure {
+    let is_unclassified = fault.is_unclassified(&[]);
+    Failure { fault, class, is_unclassified, by_refresh_token: true, retry_after: None }
+}
+
+/// The first table, cell by cell.
+#[test]
+fn what_happens_changes_the_state_as_the_table_says() {
+    let happenings = [
+        Happening::Renewed,
+        Happening::AnswerLost,
+        Happening::Fault(FaultClass::Connection),
+        Happening::Fault(FaultClass::Integration),
+        Happening::Fault(FaultClass::Provider),
+    ];
+    let rows = table("//! | state               | renewed");
+    assert_eq!(rows.len(), STATES.len());
+    for (state, row) in STATES.into_iter().zip(rows) {
+        let after: Vec<_> = happenings.iter().map(|happening| state.after(*happening).word()).collect();
+        assert_eq!(row, [vec![state.word()], after].concat());
+        assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.word()));
+    }
+}
+
+/// The second table, cell by cell: while a back-off lasts, and when it is over.
+#[test]
+fn a_read_is_decided_by_the_table() {
+    let rows = table("//! | state               | before the lead");
+    assert_eq!(rows.len(), STATES.len());
+    for (state, row) in STATES.into_iter().zip(rows) {
+        let fresh = Condition { state, ..Condition::default() };
+        let read = |condition: &Condition, now| {
+            on_read(Some(&grant()), condition, Renewal::ByRefreshToken, LEAD, UnixSeconds(now))
+        };
+        for (cell, now) in row[1..].iter().zip([1_799, 1_800, 2_000]) {
+            let (during, over) = (read(&waiting(state), now), read(&fresh, now));
+            let expected = match *cell {
+                "serve" => (ReadDecision::Serve, ReadDecision::Serve),
+                "serve, renew behind" => (ReadDecision::Serve, ReadDecision::ServeAndRenew),
+                "serve, waits" => (ReadDecision::Serve, ReadDecision::ServeAndRenew),
+                "renew, then serve" | "waits" => (ReadDecision::BackingOff(Fault::Unreachable), ReadDecision::Renew),
+                "needs authorization" => (ReadDecision::NeedsAuthorization, ReadDecision::NeedsAuthorization),
+                other => panic!("{other}"),
+            };
+            assert_eq!((during, over), expected, "{} {now}", state.word());
+        }
+    }
+}
+
+#[test]
+fn without_a_way_to_renew_a_token_is_served_to_its_end() {
+    let read = |now| on_read(Some(&grant()), &Condition::default(), Renewal::Impossible, LEAD, UnixSeconds(now));
+    assert_eq!((read(1_900), read(2_000)), (ReadDecision::Serve, ReadDecision::NeedsAuthorization));
+}
+
+#[test]
+fn without_a_token_client_credentials_obtain_one_and_a_code_flow_needs_a_person() {
+    let read = |renewal| on_read(None, &Condition::default(), renewal, LEAD, UnixSeconds(1));
+    assert_eq!(read(Renewal::ByClientCredentials), ReadDecision::Renew);
+    assert_eq!(read(Renewal::Impossible), ReadDecision::NeedsAuthorization);
+}
+
+/// A report makes a token due at once, also in doubt, where there is nothing left to lose; the back-off holds.
+#[test]
+fn a_reported_token_is_due() {
+    let read =
+        |condition: &Condition| on_read(Some(&grant()), condition, Renewal::ByRefreshToken, LEAD, UnixSeconds(1_100));
+    for state in [RefreshState::Good, RefreshState::Failing, RefreshState::Stopped, RefreshState::InDoubt] {
+        let reported = Condition { state, reported: true, ..Condition::default() };
+        assert_eq!(read(&reported), ReadDecision::ServeAndRenew, "{}", state.word());
+        let backing_off = Condition { reported: true, ..waiting(state) };
+        assert_eq!(read(&backing_off), ReadDecision::Serve, "{}", state.word());
+    }
+}
+
+/// Which faults lose an answer: those after which nobody knows what the provider did, if a refresh token was sent.
+#[test]
+fn an_answer_is_lost_when_a_refresh_token_was_sent_and_nobody_knows() {
+    for (fault, lost) in [
+        (Fault::TimedOut, true),
+        (Fault::Unreachable, true),
+        (Fault::Unreadable, true),
+        (Fault::Failed, false),
+        (Fault::Busy, false),
+    ] {
+        let state = |by_refresh_token| {
+            let failure = Failure { by_refresh_token, ..failure(fault.clone(), FaultClass::Provider) };
+            Condition::default().after(&failure, Some(&grant()), UnixSeconds(1_900), 0).state
+        };
+        assert_eq!(state(true), if lost { RefreshState::InDoubt } else { RefreshState::Failing }, "{fault:?}");
+        assert_eq!(state(false), RefreshState::Failing, "{fault:?}");
+    }
+    let crashed = Condition { attempt: Some(SecretDigest::of("token")), ..Condition::default() }.after_crash();
+    assert!(crashed.state == RefreshState::InDoubt && crashed.attempt.is_none());
+}
+
+/// D32, D35: back-off doubles, has an end, is spread, obeys `Retry-After`, and is longer where the operator must act.
+#[test]
+fn back_off_doubles_and_is_spread() {
+    let waits = |class, jitter, retry_after: Option<u64>| {
+        let mut condition = Condition::default();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            let retry_after = retry_after.map(Seconds);
+            let failure = Failure { retry_after, ..failure(Fault::Failed, class) };
+            condition = condition.after(&failure, Some(&grant()), UnixSeconds(0), jitter);
+            waits.push(condition.retry_at.unwrap().0);
+        }
+        waits
+    };
+    assert_eq!(waits(FaultClass::Provider, 0, None), [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+    assert_eq!(waits(FaultClass::Provider, 255, None), [37, 74, 149, 299, 599, 1_199, 2_398, 4_496, 4_496]);
+    assert_eq!(waits(FaultClass::Provider, 0, Some(300))[..6], [300, 300, 300, 300, 480, 960]);
+    assert_eq!(waits(FaultClass::Integration, 0, None)[..5], [1_800, 3_600, 7_200, 14_400, 21_600]);
+}
+
+/// C25, C26: refusals that nobody knows the meaning of count as the connection's, but not one, and not while it works.
+#[test]
+fn five_unknown_refusals_are_enough_when_the_token_has_expired() {
+    let unknown = failure(Fault::Refused { error: None, status: 400 }, FaultClass::Provider);
+    let after = |failures: &[&Failure], now| {
+        let clean = Condition::default();
+        failures.iter().fold(clean, |former, one| former.after(one, Some(&grant()), UnixSeconds(now), 0)).state
+    };
+    assert_eq!(after(&[&unknown; 4], 2_000), RefreshState::Failing);
+    assert_eq!(after(&[&unknown; 5], 2_000), RefreshState::NeedsAuthorization);
+    assert_eq!(after(&[&unknown; 9], 1_999), RefreshState::Failing);
+    let outage = failure(Fault::Failed, FaultClass::Provider);
+    let [u, o] = [&unknown, &outage];
+    assert_eq!(after(&[u, u, u, u, o, u, u, u, u], 2_000), RefreshState::Failing);
+    let own = Failure { by_refresh_token: false, ..unknown.clone() };
+    assert_eq!(after(&[&own; 9], 2_000), RefreshState::Failing);
+}
+
+/// R9: a clock that was set back does not stop renewals for years.
+#[test]
+fn a_failure_from_the_future_does_not_bind() {
+    let condition = Condition { failed_at: Some(UnixSeconds(2_001)), ..waiting(RefreshState::Failing) };
+    let decision = on_read(None, &condition, Renewal::ByClientCredentials, LEAD, UnixSeconds(2_000));
+    assert_eq!(decision, ReadDecision::Renew);
+    let decision = on_read(Some(&grant()), &Condition::default(), Renewal::ByRefreshToken, LEAD, UnixSeconds(900));
+    assert_eq!(decision, ReadDecision::ServeAndRenew);
+}
+
+#[test]
+fn the_next_look_is_when_there_is_something_to_do() {
+    let look = |condition: &Condition, renewal| next_look(Some(&grant()), condition, renewal, LEAD).map(|at| at.0);
+    let with_token = |condition: &Condition| look(condition, Renewal::ByRefreshToken);
+    assert_eq!(with_token(&Condition::default()), Some(1_800));
+    assert_eq!(with_token(&waiting(RefreshState::Failing)), Some(2_500));
+    assert_eq!(with_token(&Condition { retry_at: None, ..waiting(RefreshState::InDoubt) }), Some(2_000));
+    assert_eq!(with_token(&Condition { reported: true, ..Condition::default() }), Some(1_000));
+    assert_eq!(with_token(&waiting(RefreshState::NeedsAuthorization)), None);
+    assert_eq!(look(&Condition::default(), Renewal::Impossible), None);
+    assert_eq!(next_look(None, &Condition::default(), Renewal::ByClientCredentials, LEAD), None);
+}
+
+#[test]
+fn stored_forms_are_pinned() {
+    let stored = include_str!("../../../fixtures/storage/v1/condition.json").trim_end();
+    let condition = Condition { attempt: Some(SecretDigest::of("token")), ..waiting(RefreshState::Failing) };
+    assert_eq!(serde_json::to_string(&condition).unwrap(), stored);
+    let read: Condition = serde_json::from_str(stored).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+    // As it was written before there were states: about no grant, so that it counts no more.
+    let former = r#"{"needs_authorization":true,"failures":1,"retry_at":2500,"last_fault":"unreachable"}"#;
+    assert_eq!(serde_json::from_str::<Condition>(former).unwrap().generation, 0);
+}
