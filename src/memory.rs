@@ -1,5 +1,6 @@
 //! Tests only: the same ports in memory, with faults on demand.
 
+mod breakers;
 mod object;
 mod registry;
 pub(crate) mod signatures;
@@ -19,6 +20,7 @@ use crate::{
     config::Settings,
     connection::{
         actor::{Actor, renewal::RefreshLine},
+        breaker::Breaker,
         command::{Command, Reply},
         directory::{Filter, Row},
         history::Label,
@@ -101,6 +103,8 @@ struct Shared {
     sent: RefCell<Vec<ProviderRequest>>,
     /// The directory.
     rows: RefCell<BTreeMap<ConnectionKey, Row>>,
+    /// The circuit breakers, by name.
+    breakers: RefCell<BTreeMap<String, Breaker>>,
     /// How many rows were put so far.
     puts: Cell<u32>,
     /// Stored parts of all connections: they outlive the objects.
@@ -129,6 +133,7 @@ impl Memory {
             provider: RefCell::new(Box::new(|_| Err(ProviderFailure::Unreachable))),
             sent: RefCell::default(),
             rows: RefCell::default(),
+            breakers: RefCell::default(),
             puts: Cell::default(),
             records: RefCell::default(),
             histories: RefCell::default(),
@@ -224,7 +229,8 @@ impl Memory {
 
     /// Everything that is stored, as one text: clients, audit rows, marks, connections, directory.
     pub(crate) fn dump(&self) -> String {
-        format!("{}\n{}\n{}", self.state(), self.clients.dump(), self.templates.dump())
+        let breakers = self.shared.breakers.borrow();
+        format!("{}\n{}\n{}\n{breakers:?}", self.state(), self.clients.dump(), self.templates.dump())
     }
 
     /// What is stored of clients and connections, as one text; without the log of what was done and refused.

@@ -17,6 +17,7 @@ use crate::{
     },
     connection::{
         actor::renewal::RefreshLine,
+        breaker::{Admission, Call, Outcome},
         command::{Command, Reply},
         directory::{Filter, Row},
         history::Label,
@@ -153,6 +154,14 @@ pub trait Directory {
     async fn claim(&self, row: Row) -> Result<bool, PortError>;
     /// Forgets a connection; says whether it was listed.
     async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError>;
+}
+
+/// The circuit breakers of all connections, seen from one.
+pub trait Breakers {
+    /// Whether a call may be made.
+    async fn admit(&self, call: &Call) -> Result<Admission, PortError>;
+    /// Tells what came of a call that was admitted; of one that worked only where it was watched.
+    async fn report(&self, call: &Call, outcome: Outcome) -> Result<(), PortError>;
 }
 
 /// The directory of connections, seen from a request or from the sweep.

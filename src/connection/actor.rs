@@ -42,18 +42,20 @@ use super::{
 };
 use crate::{
     config::Settings,
-    ports::{Alarm, Background, Clock, Directory, HistoryStore, PortError, ProviderHttp, RecordStore, random},
+    ports::{
+        Alarm, Background, Breakers, Clock, Directory, HistoryStore, PortError, ProviderHttp, RecordStore, random,
+    },
     protocol::{secret::SecretText, time::UnixSeconds},
 };
 
 /// Everything that one connection needs from outside.
 pub trait ObjectPorts:
-    Alarm + Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static
+    Alarm + Background + Breakers + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static
 {
 }
 
-impl<P: Alarm + Background + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static> ObjectPorts
-    for P
+impl<P: Alarm + Background + Breakers + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static>
+    ObjectPorts for P
 {
 }
 

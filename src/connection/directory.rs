@@ -6,7 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{key::ConnectionKey, rotation::SealedWith};
+use super::{
+    breaker::{Admission, Call, Outcome},
+    key::ConnectionKey,
+    rotation::SealedWith,
+};
 use crate::protocol::{
     json_text,
     page::{Page, PageQuery},
@@ -108,6 +112,10 @@ pub enum DirectoryRequest {
     PutTemplate(String, String, String),
     /// See [`crate::ports::Templates::remove_template`].
     RemoveTemplate(String),
+    /// See [`crate::ports::Breakers::admit`].
+    Admit(Call),
+    /// See [`crate::ports::Breakers::report`].
+    Report(Call, Outcome),
 }
 
 /// What the directory object answers.
@@ -125,4 +133,6 @@ pub enum DirectoryReply {
     Counts(Vec<(SealedWith, u32)>),
     /// The stored form of a template.
     Template(Option<String>),
+    /// Whether a call may be made.
+    Admission(Admission),
 }

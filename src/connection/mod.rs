@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod authorization;
+pub mod breaker;
 pub mod command;
 pub mod connect_link;
 pub mod connector_template;

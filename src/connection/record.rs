@@ -238,6 +238,7 @@ impl Record {
             "fault_class": condition.class,
             "fault": fault.map(Fault::word),
             "error": fault.and_then(Fault::code),
+            "reason": condition.reason,
         })
     }
 

@@ -4,11 +4,11 @@
 //!
 //! | state               | renewed | answer lost         | connection fault    | integration fault   | provider fault      |
 //! |---------------------|---------|---------------------|---------------------|---------------------|---------------------|
-//! | good                | good    | in_doubt            | needs_authorization | stopped             | failing             |
-//! | failing             | good    | in_doubt            | needs_authorization | stopped             | failing             |
-//! | stopped             | good    | in_doubt            | needs_authorization | stopped             | failing             |
-//! | in_doubt            | good    | in_doubt            | needs_authorization | in_doubt            | in_doubt            |
-//! | needs_authorization | good    | needs_authorization | needs_authorization | needs_authorization | needs_authorization |
+//! | good                | good    | in doubt            | needs authorization | stopped             | failing             |
+//! | failing             | good    | in doubt            | needs authorization | stopped             | failing             |
+//! | stopped             | good    | in doubt            | needs authorization | stopped             | failing             |
+//! | in doubt            | good    | in doubt            | needs authorization | in doubt            | in doubt            |
+//! | needs authorization | good    | needs authorization | needs authorization | needs authorization | needs authorization |
 //!
 //! - *Renewed*: the provider gave tokens, for a refresh or for a person's authorization.
 //! - *Answer lost*: a refresh token was sent, and whether the provider took it is not known: no answer in time, a broken
@@ -26,8 +26,8 @@
 //! | good                | serve           | serve, renew behind | renew, then serve           |
 //! | failing             | serve           | serve, waits        | waits                       |
 //! | stopped             | serve           | serve, waits        | waits                       |
-//! | in_doubt            | serve           | serve               | waits                       |
-//! | needs_authorization | serve           | serve               | needs authorization         |
+//! | in doubt            | serve           | serve               | waits                       |
+//! | needs authorization | serve           | serve               | needs authorization         |
 //!
 //! A token that a caller reported as refused is inside the lead from then on, and in doubt nothing is left to lose. A
 //! connection that has no way to get a new token is as good as one that needs authorization. Nothing is ever deleted.
@@ -99,6 +99,20 @@ impl RefreshState {
     }
 }
 
+/// Why only a person can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The provider refused the refresh token.
+    Refused,
+    /// The provider gave new tokens and the answer that held them was lost; now it refuses the old ones.
+    AnswerLost,
+    /// The provider refused again and again, and nobody knows why.
+    RefusedRepeatedly,
+    /// The token has expired, or was reported, and there is no way to renew it.
+    NotRenewable,
+}
+
 /// How renewing went since the last good one. It is about one grant, and counts no more when the provider gives another:
 /// so a renewal that works writes nothing but the new grant.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -128,6 +142,9 @@ pub struct Condition {
     /// Whose fault that was.
     #[serde(default)]
     pub class: Option<FaultClass>,
+    /// Why only a person can help, where that is so.
+    #[serde(default)]
+    pub reason: Option<Reason>,
     /// A caller reported that the access token was refused where it was used.
     #[serde(default)]
     pub reported: bool,
@@ -203,13 +220,19 @@ impl Condition {
         let class = if is_over { FaultClass::Connection } else { *class };
         let is_lost = *by_refresh_token && fault.is_lost() && class == FaultClass::Provider;
         let happening = if is_lost { Happening::AnswerLost } else { Happening::Fault(class) };
+        let state = self.state.after(happening);
+        let reason = (state == RefreshState::NeedsAuthorization).then(|| match self.state {
+            RefreshState::InDoubt => Reason::AnswerLost,
+            _ if is_over => Reason::RefusedRepeatedly,
+            _ => Reason::Refused,
+        });
         let (first, longest) = back_off(class);
         let wait = (first.0 << self.failures.min(16)).min(longest.0);
         let wait = wait + wait * u64::from(jitter) / 1024;
         let wait = Seconds(wait).max(retry_after.unwrap_or_default());
         Self {
             generation: self.generation,
-            state: self.state.after(happening),
+            state,
             attempt: None,
             failures: self.failures.saturating_add(1),
             refusals,
@@ -217,6 +240,7 @@ impl Condition {
             retry_at: Some(now.plus(wait)),
             last_fault: Some(fault.clone()),
             class: Some(class),
+            reason,
             reported: self.reported,
         }
     }
@@ -228,10 +252,11 @@ impl Condition {
         Self { attempt: None, state, class: Some(FaultClass::Provider), ..self }
     }
 
-    /// Whether only a person can help since an answer of the provider was lost.
+    /// The condition when nothing can be asked of the provider.
     #[must_use]
-    pub fn lost_an_answer(&self, former: &Self) -> bool {
-        self.state == RefreshState::NeedsAuthorization && former.state == RefreshState::InDoubt
+    pub fn given_up(self) -> Self {
+        let (class, reason) = (Some(FaultClass::Connection), Some(Reason::NotRenewable));
+        Self { state: self.state.after(Happening::Fault(FaultClass::Connection)), class, reason, ..self }
     }
 }
 

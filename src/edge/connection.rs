@@ -10,21 +10,25 @@ use worker::{
 };
 
 use super::{
-    fetch, hop, ports,
+    fetch, hop,
+    message::into_error,
+    ports, print,
     settings::deployment,
-    sql::{Row, integer, rows, transaction},
+    sql::{self, Row, integer, rows, transaction, written},
 };
 use crate::{
     connection::{
-        actor::Actor,
+        actor::{Actor, renewal::RefreshLine},
+        breaker::{Admission, Call, Outcome},
         command::{Addressed, Reply},
         directory,
         history::{Label, SNAPSHOT_LIMIT},
         key::ConnectionKey,
+        record::Record,
     },
     ports::{
-        Background, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp, ProviderRequest,
-        ProviderResponse, RecordStore,
+        Alarm, Background, Breakers, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp,
+        ProviderRequest, ProviderResponse, RecordStore,
     },
     protocol::time::UnixSeconds,
 };
@@ -48,6 +52,13 @@ impl Connection {
         Self { state: Rc::new(State::from(state)), env, actor: RefCell::default() }
     }
 
+    /// The alarm, which tells nothing: the object's key is in its storage. With nothing there, nothing is to be done.
+    pub async fn alarm(&self) -> std::result::Result<(), JsValue> {
+        let Some(key) = self.own_key().map_err(into_error)? else { return Ok(()) };
+        let actor = self.actor(key).map_err(into_error)?;
+        Ok(actor.wake().await.map_err(into_error)?)
+    }
+
     /// One command.
     pub async fn fetch(&self, request: web_sys::Request) -> std::result::Result<JsValue, JsValue> {
         let execute = async |Addressed { key, command }| -> std::result::Result<Reply, PortError> {
@@ -58,6 +69,17 @@ impl Connection {
 }
 
 impl Connection {
+    /// The outside of this object.
+    fn ports(&self) -> ObjectPorts {
+        let (state, env) = (Rc::clone(&self.state), self.env.clone());
+        ObjectPorts { sql: self.state.storage().sql(), state, env }
+    }
+
+    /// The key of the connection that is stored here, if there is one.
+    fn own_key(&self) -> std::result::Result<Option<ConnectionKey>, PortError> {
+        Ok(Record::load(&self.ports())?.map(|record| record.profile.key))
+    }
+
     /// The actor of this object.
     fn actor(&self, key: ConnectionKey) -> std::result::Result<Rc<Actor<ObjectPorts>>, PortError> {
         if let Some(actor) = &*self.actor.borrow() {
@@ -68,9 +90,7 @@ impl Connection {
             Ok(deployment) => Rc::clone(&deployment.settings),
             Err(_) => return Err(PortError("the service is not configured".to_owned())),
         };
-        let (state, env) = (Rc::clone(&self.state), self.env.clone());
-        let ports = ObjectPorts { sql: self.state.storage().sql(), state, env };
-        let actor = Actor::new(settings, key, ports);
+        let actor = Actor::new(settings, key, self.ports());
         self.actor.replace(Some(Rc::clone(&actor)));
         Ok(actor)
     }
@@ -93,7 +113,7 @@ impl RecordStore for ObjectPorts {
         empty_if_new(stored.and_then(|rows| rows.into_iter().map(pair).collect::<Result<_>>()))
     }
 
-    fn write(&self, parts: &[(&'static str, String)]) -> std::result::Result<(), PortError> {
+    fn write(&self, parts: &[(&'static str, String)]) -> std::result::Result<u32, PortError> {
         let table = "CREATE TABLE IF NOT EXISTS record (part TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID";
         self.sql.exec(table, None).map_err(|error| broken(&error))?;
         // One statement: all parts or none.
@@ -101,7 +121,7 @@ impl RecordStore for ObjectPorts {
         let upsert = "ON CONFLICT (part) DO UPDATE SET body = excluded.body";
         let values = parts.iter().flat_map(|(part, body)| [(*part).into(), body.as_str().into()]).collect::<Vec<_>>();
         let statement = format!("INSERT INTO record (part, body) VALUES {places} {upsert}");
-        self.sql.exec(&statement, values).map(drop).map_err(|error| broken(&error))
+        written(self.sql.exec(&statement, values)).map_err(|error| broken(&error))
     }
 
     fn clear(&self) -> std::result::Result<(), PortError> {
@@ -116,11 +136,13 @@ impl HistoryStore for ObjectPorts {
         parts: &[(&'static str, String)],
         label: &Label,
         document: &str,
-    ) -> std::result::Result<(), PortError> {
+    ) -> std::result::Result<u32, PortError> {
+        let mut rows = 0;
         transaction(&self.state, &mut || {
-            self.write(parts)?;
-            self.add_snapshot(label, document).map_err(|error| broken(&error))
-        })
+            rows = self.write(parts)? + self.add_snapshot(label, document).map_err(|error| broken(&error))?;
+            Ok(())
+        })?;
+        Ok(rows)
     }
 
     fn snapshots(&self) -> std::result::Result<Vec<Label>, PortError> {
@@ -139,16 +161,16 @@ impl HistoryStore for ObjectPorts {
 }
 
 impl ObjectPorts {
-    /// Adds a snapshot, and forgets what is too old.
-    fn add_snapshot(&self, label: &Label, document: &str) -> Result<()> {
+    /// Adds a snapshot, and forgets what is too old; says how many rows that wrote.
+    fn add_snapshot(&self, label: &Label, document: &str) -> Result<u32> {
         let table = "CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, id TEXT NOT NULL,
             version TEXT NOT NULL, created_at INTEGER NOT NULL, document TEXT NOT NULL)";
         self.sql.exec(table, None)?;
         let statement = "INSERT INTO history (id, version, created_at, document) VALUES (?, ?, ?, ?)";
         let (id, version) = (label.id.as_str().into(), label.version.as_str().into());
-        self.sql.exec(statement, vec![id, version, integer(label.created_at.0), document.into()])?;
+        let added = written(self.sql.exec(statement, vec![id, version, integer(label.created_at.0), document.into()]))?;
         let statement = "DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?";
-        self.sql.exec(statement, vec![integer(SNAPSHOT_LIMIT.into())]).map(drop)
+        Ok(added + written(self.sql.exec(statement, vec![integer(SNAPSHOT_LIMIT.into())]))?)
     }
 }
 
@@ -174,13 +196,23 @@ impl Clock for ObjectPorts {
 }
 
 impl Background for ObjectPorts {
-    fn spawn(&self, future: LocalBoxFuture<'static, ()>) {
-        self.state.wait_until(future);
+    fn spawn(&self, future: LocalBoxFuture<'static, Option<RefreshLine>>) {
+        self.state.wait_until(async {
+            if let Some(line) = future.await {
+                print(line.level, &line);
+            }
+        });
+    }
+}
+
+impl Alarm for ObjectPorts {
+    fn set_alarm(&self, at: UnixSeconds) {
+        sql::set_alarm(&self.state, at);
     }
 }
 
 impl Directory for ObjectPorts {
-    async fn put(&self, row: directory::Row) -> std::result::Result<(), PortError> {
+    async fn put(&self, row: directory::Row) -> std::result::Result<u32, PortError> {
         ports::put(&self.env, row).await
     }
 
@@ -190,6 +222,16 @@ impl Directory for ObjectPorts {
 
     async fn remove(&self, key: &ConnectionKey) -> std::result::Result<bool, PortError> {
         ports::remove(&self.env, key).await
+    }
+}
+
+impl Breakers for ObjectPorts {
+    async fn admit(&self, call: &Call) -> std::result::Result<Admission, PortError> {
+        ports::admit(&self.env, call).await
+    }
+
+    async fn report(&self, call: &Call, outcome: Outcome) -> std::result::Result<(), PortError> {
+        ports::report(&self.env, call, outcome).await
     }
 }
 

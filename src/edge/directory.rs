@@ -9,7 +9,7 @@ use worker::{
 };
 
 use super::{
-    hop,
+    breakers, hop,
     message::into_error,
     sql::{Row, rows},
     templates,
@@ -69,6 +69,7 @@ impl Directory {
         // A failure shows up again, with its cause, in the first statement that misses the table.
         let _ = prepare(&sql);
         let _ = sql.exec(templates::TABLE, None);
+        let _ = sql.exec(breakers::TABLE, None);
         Self { rows: Rc::new(Rows { sql }) }
     }
 
@@ -111,6 +112,10 @@ impl Rows {
                 templates::put(&self.sql, kind, entry, body).map(DirectoryReply::Whether)
             }
             DirectoryRequest::RemoveTemplate(kind) => templates::remove(&self.sql, kind).map(DirectoryReply::Whether),
+            DirectoryRequest::Admit(call) => breakers::admit(&self.sql, &call).map(DirectoryReply::Admission),
+            DirectoryRequest::Report(call, outcome) => {
+                breakers::report(&self.sql, &call, outcome).map(|()| DirectoryReply::Done)
+            }
         };
         reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }

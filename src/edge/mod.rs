@@ -3,6 +3,7 @@
 //! Decides nothing: it converts, calls, stores and prints. Whatever is worth a test lives in `api`, `connection` or
 //! `authorization_server`.
 
+mod breakers;
 mod connection;
 mod directory;
 mod fetch;

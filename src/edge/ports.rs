@@ -7,6 +7,7 @@ use super::{hop, multipart};
 use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     connection::{
+        breaker::{Admission, Call, Outcome},
         command::{Addressed, Command, Reply},
         directory::{DirectoryReply, DirectoryRequest, Filter, Row},
         key::ConnectionKey,
@@ -119,9 +120,9 @@ impl Multipart for EdgePorts {
 }
 
 /// Stores a row of the directory, for a connection's object.
-pub(super) async fn put(env: &Env, row: Row) -> Result<(), PortError> {
+pub(super) async fn put(env: &Env, row: Row) -> Result<u32, PortError> {
     match directory(env, &DirectoryRequest::Put(row)).await? {
-        DirectoryReply::Done => Ok(()),
+        DirectoryReply::Done => Ok(0),
         _ => Err(unexpected()),
     }
 }
@@ -134,6 +135,22 @@ pub(super) async fn claim(env: &Env, row: Row) -> Result<bool, PortError> {
 /// Removes a row of the directory, for a connection's object.
 pub(super) async fn remove(env: &Env, key: &ConnectionKey) -> Result<bool, PortError> {
     whether(env, &DirectoryRequest::Remove(key.clone())).await
+}
+
+/// Asks whether a call may be made, for a connection's object.
+pub(super) async fn admit(env: &Env, call: &Call) -> Result<Admission, PortError> {
+    match directory(env, &DirectoryRequest::Admit(call.clone())).await? {
+        DirectoryReply::Admission(admission) => Ok(admission),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Tells what came of a call, for a connection's object.
+pub(super) async fn report(env: &Env, call: &Call, outcome: Outcome) -> Result<(), PortError> {
+    match directory(env, &DirectoryRequest::Report(call.clone(), outcome)).await? {
+        DirectoryReply::Done => Ok(()),
+        _ => Err(unexpected()),
+    }
 }
 
 /// Asks the directory object for yes or no.

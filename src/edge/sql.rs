@@ -1,16 +1,23 @@
 //! SQL statements and their rows, without the detour over serde.
 
 use worker::{
-    Result, SqlStorage, SqlStorageValue, State,
+    Result, SqlCursor, SqlStorage, SqlStorageValue, State,
+    js_sys::Promise,
     wasm_bindgen::{self, JsCast, JsValue, prelude::*},
+    wasm_bindgen_futures::JsFuture,
 };
 
 use super::message::into_error;
-use crate::ports::PortError;
+use crate::{ports::PortError, protocol::time::UnixSeconds};
 
 /// Runs a statement and reads all its rows.
 pub(super) fn rows(sql: &SqlStorage, statement: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Row>> {
     sql.exec(statement, values)?.raw().map(|row| row.map(Row)).collect()
+}
+
+/// How many rows a statement wrote.
+pub(super) fn written(cursor: Result<SqlCursor>) -> Result<u32> {
+    Ok(u32::try_from(cursor?.rows_written()).unwrap_or(u32::MAX))
 }
 
 /// One row, its columns in the order of the statement.
@@ -46,6 +53,21 @@ extern "C" {
         this: &TransactionalStorage,
         work: &ScopedClosure<'_, dyn FnMut() -> std::result::Result<(), JsValue>>,
     ) -> std::result::Result<(), JsValue>;
+
+    /// Sets the alarm, in milliseconds since 1970.
+    #[wasm_bindgen(method, catch, js_name = "setAlarm")]
+    fn set_alarm(this: &TransactionalStorage, at: f64) -> std::result::Result<Promise, JsValue>;
+}
+
+/// Sets the alarm of an object, together with what was stored before without waiting in between. `worker`'s own function
+/// does so only when it is waited for, and nobody need wait: a failure is the storage's, which shows elsewhere.
+pub(super) fn set_alarm(state: &State, at: UnixSeconds) {
+    let storage = state.storage();
+    let storage: &TransactionalStorage = storage.as_raw().unchecked_ref();
+    #[expect(clippy::cast_precision_loss, reason = "instants are below 2^53 milliseconds")]
+    if let Ok(set) = storage.set_alarm(at.0 as f64 * 1000.0) {
+        state.wait_until(async { drop(JsFuture::from(set).await) });
+    }
 }
 
 /// Does some work; if it fails, nothing of it is stored. Not `worker`'s own transaction: that one waits between its steps,

@@ -7,9 +7,9 @@ use crate::{
     connection::{
         command::{LiveToken, Refusal, Reply, SweepOutcome},
         definition::Authentication,
-        fault::{Fault, FaultClass},
+        fault::Fault,
         record::{Part, Record},
-        refresh::{Happening, ReadDecision, RefreshState, Renewal, on_read},
+        refresh::{ReadDecision, RefreshState, Renewal, on_read},
     },
     ports::PortError,
     protocol::time::{Seconds, UnixSeconds},
@@ -140,11 +140,9 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Notes that only a person can help where nothing was to be asked of the provider.
     async fn give_up(&self, mut record: Rc<Record>) -> Result<(), Stop> {
-        let condition = &mut Rc::make_mut(&mut record).condition;
-        let state = condition.state.after(Happening::Fault(FaultClass::Connection));
-        if condition.state != state {
-            condition.state = state;
-            condition.class = Some(FaultClass::Connection);
+        if record.condition.state != RefreshState::NeedsAuthorization {
+            let condition = &mut Rc::make_mut(&mut record).condition;
+            *condition = std::mem::take(condition).given_up();
             self.store(record, &[Part::Condition])?;
             self.publish().await?;
         }

@@ -1,9 +1,11 @@
 //! The renewal of one connection's token: at most one at a time, shared by whoever needs it.
 //!
-//! 1. The intent is stored: that this refresh token is being sent. (The platform lets no request out before that is
+//! 1. The circuit breakers say whether the provider is to be left alone; where they cannot be asked, it is not.
+//! 2. The intent is stored: that this refresh token is being sent. (The platform lets no request out before that is
 //!    durable.)
-//! 2. The provider is asked, with the next of the ordered credentials where it refuses the client.
-//! 3. The answer is stored, then told. The grant that it brings closes the intent, and so does a fault.
+//! 3. The provider is asked, with the next of the ordered credentials where it refuses the client.
+//! 4. The answer is stored, then told. The grant that it brings closes the intent, and so does a fault.
+//! 5. The breakers hear of it, if it is news to them.
 //!
 //! Where a crash or a lost answer leaves the intent open, `refresh` says what follows.
 
@@ -21,6 +23,7 @@ use super::{
 use crate::{
     connection::{
         authorization,
+        breaker::{self, Admission, Call, Outcome},
         command::{LiveToken, Refusal},
         definition::{Authentication, Definition},
         fault::Fault,
@@ -59,6 +62,8 @@ pub(super) struct Attempt {
     pub(super) requests: Vec<(u8, ProviderRequest)>,
     /// Digest of the refresh token in them, if there is one.
     refresh_token: Option<SecretDigest>,
+    /// What the circuit breakers know it by.
+    call: Call,
 }
 
 impl<P: ObjectPorts> Actor<P> {
@@ -114,22 +119,38 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Asks the provider for a new token, and stores what comes of it.
     async fn ask(&self) -> Result<LiveToken, Stop> {
-        let (revision, mut record) = (self.revision.get(), self.existing()?);
+        let (revision, record) = (self.revision.get(), self.existing()?);
         let renewal = renewal_of(&record)?;
         let attempt = match self.attempt(&record, renewal) {
             Ok(attempt) => attempt,
             Err(Stop::Refused(_)) => return self.settle_failure((Fault::NotSendable, None), renewal, revision),
             Err(broken) => return Err(broken),
         };
+        let watched = match self.ports.admit(&attempt.call).await.unwrap_or(Admission::Go { watched: false }) {
+            Admission::Go { watched } => watched,
+            Admission::Wait { until, fault } => {
+                self.held.replace(Some((until, fault.clone())));
+                return Err(Refusal::Provider(fault).into());
+            }
+        }; // 1
+        if self.revision.get() != revision {
+            return self.overtaken();
+        }
         if attempt.refresh_token.is_some() {
+            let mut record = self.existing()?;
             Rc::make_mut(&mut record).condition.attempt.clone_from(&attempt.refresh_token);
-            self.store(record, &[Part::Condition])?; // 1
+            self.store(record, &[Part::Condition])?; // 2
         }
-        let answer = self.exchange_in_order(&attempt.definition, attempt.requests).await; // 2
-        match answer {
-            Ok((answer, credentials)) => self.settle(Unsaved { revision, answer, credentials, renews: true }), // 3
+        let answer = self.exchange_in_order(&attempt.definition, attempt.requests).await; // 3
+        let outcome = outcome(&attempt.definition, answer.as_ref().err());
+        let settled = match answer {
+            Ok((answer, credentials)) => self.settle(Unsaved { revision, answer, credentials, renews: true }),
             Err(failure) => self.settle_failure(failure, renewal, revision),
+        }; // 4
+        if watched || outcome != Outcome::Worked {
+            let _ = self.ports.report(&attempt.call, outcome).await; // 5
         }
+        settled
     }
 
     /// The requests that renew.
@@ -151,7 +172,11 @@ impl<P: ObjectPorts> Actor<P> {
         let requests = in_order(&secrets, first, build)?;
         let sent = held.0.iter().find(|(name, _)| renewal == Renewal::ByRefreshToken && *name == "refresh_token");
         let refresh_token = sent.map(|(_, token)| token.digest());
-        Ok(Attempt { definition, requests, refresh_token })
+        let (_, request) = requests.first().ok_or(Refusal::NotOauth)?;
+        let client_config = definition.document().get("client_config").unwrap_or(&Value::Null);
+        let integration = breaker::integration(&self.settings.application_key, &request.url, client_config, &secrets);
+        let call = Call::new(self.key.clone(), &request.url, integration);
+        Ok(Attempt { definition, requests, refresh_token, call })
     }
 
     /// Stores an answer that could not be stored when it came.
@@ -202,6 +227,16 @@ impl<P: ObjectPorts> Actor<P> {
             _ if renewal_of(&record)? == Renewal::Impossible => Err(Refusal::NeedsAuthorization.into()),
             _ => Err(PortError("credentials were replaced during a renewal".to_owned()).into()),
         }
+    }
+}
+
+/// What an answer says about provider and client. A refusal of this one connection is an answer like any other.
+fn outcome(definition: &Definition, failure: Option<&Failed>) -> Outcome {
+    let named = definition.authentication().map_or(&[][..], Authentication::faults);
+    match failure {
+        Some((fault, _)) if fault.refuses_client(named) => Outcome::CredentialsRefused(fault.clone()),
+        Some((Fault::Refused { .. } | Fault::NotSendable, _)) | None => Outcome::Worked,
+        Some((fault, _)) => Outcome::ProviderFailed(fault.clone()),
     }
 }
 

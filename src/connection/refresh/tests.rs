@@ -55,8 +55,8 @@ fn what_happens_changes_the_state_as_the_table_says() {
     let rows = table("//! | state               | renewed");
     assert_eq!(rows.len(), STATES.len());
     for (state, row) in STATES.into_iter().zip(rows) {
-        let after: Vec<_> = happenings.iter().map(|happening| state.after(*happening).word()).collect();
-        assert_eq!(row, [vec![state.word()], after].concat());
+        let states = [vec![state], happenings.map(|happening| state.after(happening)).to_vec()].concat();
+        assert_eq!(row, states.iter().map(|state| state.word().replace('_', " ")).collect::<Vec<_>>());
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.word()));
     }
 }
@@ -151,6 +151,21 @@ fn back_off_doubles_and_is_spread() {
     assert_eq!(waits(FaultClass::Provider, 255, None), [37, 74, 149, 299, 599, 1_199, 2_398, 4_496, 4_496]);
     assert_eq!(waits(FaultClass::Provider, 0, Some(300))[..6], [300, 300, 300, 300, 480, 960]);
     assert_eq!(waits(FaultClass::Integration, 0, None)[..5], [1_800, 3_600, 7_200, 14_400, 21_600]);
+}
+
+/// Why a person is needed is told.
+#[test]
+fn the_reason_is_told() {
+    let dead = failure(Fault::Refused { error: Some("invalid_grant".to_owned()), status: 400 }, FaultClass::Connection);
+    let after = |former: RefreshState| {
+        let former = Condition { state: former, ..Condition::default() };
+        former.after(&dead, Some(&grant()), UnixSeconds(2_000), 0).reason
+    };
+    assert_eq!(after(RefreshState::Good), Some(Reason::Refused));
+    assert_eq!(after(RefreshState::Failing), Some(Reason::Refused));
+    assert_eq!(after(RefreshState::InDoubt), Some(Reason::AnswerLost));
+    let given_up = Condition::default().given_up();
+    assert_eq!((given_up.state, given_up.reason), (RefreshState::NeedsAuthorization, Some(Reason::NotRenewable)));
 }
 
 /// C25, C26: refusals that nobody knows the meaning of count as the connection's, but not one, and not while it works.

@@ -3,7 +3,9 @@
 use super::*;
 use crate::{
     connection::{
+        breaker::{Admission, Call, Outcome},
         directory::{DirectoryReply, DirectoryRequest, Filter, Row, Tested},
+        fault::Fault,
         key::ConnectionKey,
         rotation::SealedWith,
     },
@@ -16,6 +18,16 @@ use crate::{
 /// A key.
 fn key() -> ConnectionKey {
     ConnectionKey::parse("a.key").unwrap()
+}
+
+/// A call.
+fn call() -> Call {
+    Call { connection: key(), provider: text("login.example:8443"), integration: text("00ff") }
+}
+
+/// What a refused client is told.
+fn refused() -> Fault {
+    Fault::Refused { error: Some(text("invalid_client")), status: 401 }
 }
 
 /// Rows with all there is and with nothing.
@@ -48,6 +60,10 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryRequest::TemplateEntries,
         DirectoryRequest::PutTemplate(text("kind"), text("{}"), text("{\"é\":1}")),
         DirectoryRequest::RemoveTemplate(text("kind")),
+        DirectoryRequest::Admit(call()),
+        DirectoryRequest::Report(call(), Outcome::Worked),
+        DirectoryRequest::Report(call(), Outcome::ProviderFailed(Fault::Busy)),
+        DirectoryRequest::Report(call(), Outcome::CredentialsRefused(refused())),
     ];
     let replies = [
         DirectoryReply::Done,
@@ -58,6 +74,8 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryReply::Counts(vec![(SealedWith::stored("a b"), 300), (SealedWith::default(), 0)]),
         DirectoryReply::Template(Some(text("{}"))),
         DirectoryReply::Template(None),
+        DirectoryReply::Admission(Admission::Go { watched: true }),
+        DirectoryReply::Admission(Admission::Wait { until: UnixSeconds(1_700_000_000), fault: refused() }),
     ];
     [all_sent(&requests), all_sent(&replies), all_sent(&tested)].concat()
 }
