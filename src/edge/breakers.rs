@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     connection::{
-        breaker::{Admission, BREAKER_LIMIT, BREAKER_RETENTION, Breaker, Call, Change, Outcome},
+        breaker::{
+            Admission, BREAKER_LIMIT, BREAKER_RETENTION, Breaker, Call, Change, INTEGRATION, Kind, Outcome, PROVIDER,
+        },
         key::ConnectionKey,
     },
     ports::random,
@@ -36,6 +38,18 @@ pub(super) fn report(sql: &SqlStorage, call: &Call, outcome: Outcome) -> Result<
     let (now, [jitter]) = (now(), random().map_err(into_error)?);
     let (names, found) = find(sql, call)?;
     store(sql, names, call.reported(outcome, &found, now, jitter), now)
+}
+
+/// How many providers and integrations make callers wait now.
+#[expect(dead_code, reason = "for the metrics")]
+pub(super) fn open(sql: &SqlStorage, now: UnixSeconds) -> Result<[u32; 2]> {
+    let count = |kind: &Kind| {
+        let statement = "SELECT count(*) FROM breaker
+            WHERE substr(name, 1, length(?1)) = ?1 AND failures >= ?2 AND until > ?3";
+        let values = vec![kind.prefix.into(), i64::from(kind.threshold).into(), integer(now.0)];
+        rows(sql, statement, values)?.first().map_or(Ok(0), |row| row.count(0))
+    };
+    Ok([count(&PROVIDER)?, count(&INTEGRATION)?])
 }
 
 /// The names of a call's breakers, and those that there are. One that cannot be read is none.

@@ -5,7 +5,9 @@ use super::{
     object::{MemoryObject, turns},
 };
 use crate::{
-    connection::breaker::{Admission, BREAKER_LIMIT, BREAKER_RETENTION, Breaker, Call, Change, Outcome},
+    connection::breaker::{
+        Admission, BREAKER_LIMIT, BREAKER_RETENTION, Breaker, Call, Change, INTEGRATION, Kind, Outcome, PROVIDER,
+    },
     ports::{Breakers, PortError},
 };
 
@@ -28,6 +30,16 @@ impl Breakers for MemoryObject {
 }
 
 impl Shared {
+    /// How many providers and integrations make callers wait now.
+    pub(super) fn open_breakers(&self) -> [u32; 2] {
+        let (now, breakers) = (self.now.get(), self.breakers.borrow());
+        let is_open = |kind: &Kind, name: &str, breaker: &Breaker| {
+            name.starts_with(kind.prefix) && breaker.failures >= kind.threshold && breaker.until > now
+        };
+        let count = |kind| breakers.iter().filter(|(name, breaker)| is_open(kind, name, breaker)).count();
+        [&PROVIDER, &INTEGRATION].map(|kind| u32::try_from(count(kind)).unwrap())
+    }
+
     /// The breakers of a call.
     fn breakers_of(&self, call: &Call) -> [Option<Breaker>; 2] {
         let breakers = self.breakers.borrow();
@@ -115,6 +127,23 @@ mod tests {
         let until = memory.shared.now.get().plus(Seconds(30));
         let waiting = Ok(Admission::Wait { until, fault: Fault::NotSendable });
         assert_eq!((gone, answers.iter().filter(|answer| **answer == waiting).count()), (1, 19));
+    }
+
+    #[test]
+    fn those_that_are_open_are_counted() {
+        let memory = memory();
+        assert_eq!(memory.shared.open_breakers(), [0, 0]);
+        for (connection, open) in [("a", 0), ("b", 0), ("c", 0), ("d", 0), ("e", 1)] {
+            let report = Outcome::ProviderFailed(Fault::Busy);
+            block_on(object(&memory).report(&call(connection, "a"), report)).unwrap();
+            assert_eq!(memory.shared.open_breakers(), [open, 0]);
+        }
+        // Who refuses a client is not down.
+        refuse(&memory, "a");
+        refuse(&memory, "b");
+        assert_eq!(memory.shared.open_breakers(), [0, 2]);
+        memory.advance(Seconds(1_800));
+        assert_eq!(memory.shared.open_breakers(), [0, 0]);
     }
 
     /// R8: breakers that are over go when another comes; so do those of a clock that was set back.
