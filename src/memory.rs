@@ -22,7 +22,7 @@ use crate::{
         actor::{Actor, renewal::RefreshLine},
         breaker::Breaker,
         command::{Command, Reply},
-        directory::{Filter, Row},
+        directory::{Due, Filter, Row},
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -300,11 +300,14 @@ impl Listing for Memory {
         Ok(found.take(usize::try_from(limit).unwrap()).collect())
     }
 
-    async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
+    async fn due(&self, now: UnixSeconds, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, PortError> {
         let rows = self.shared.rows()?;
-        let mut due: Vec<&Row> = rows.values().filter(|row| row.due.is_some_and(|due| due <= now)).collect();
-        due.sort_by_key(|row| row.due);
-        Ok(due.iter().take(usize::try_from(limit).unwrap()).map(|row| row.key.clone()).collect())
+        let due = |row: &Row| row.due.map(|at| Due { at, key: row.key.clone() });
+        let is_meant = |due: &Due| due.at <= now && after.is_none_or(|after| due > after);
+        let mut due: Vec<Due> = rows.values().filter_map(due).filter(is_meant).collect();
+        due.sort();
+        due.truncate(usize::try_from(limit).unwrap());
+        Ok(due)
     }
 }
 

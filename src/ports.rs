@@ -19,7 +19,7 @@ use crate::{
         actor::renewal::RefreshLine,
         breaker::{Admission, Call, Outcome},
         command::{Command, Reply},
-        directory::{Filter, Row},
+        directory::{Due, Filter, Row},
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -168,8 +168,8 @@ pub trait Breakers {
 pub trait Listing {
     /// One page of those connections that a filter admits, by name.
     async fn page(&self, query: PageQuery, filter: Filter) -> Result<Page, PortError>;
-    /// At most `limit` connections that are due, the longest due first.
-    async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
+    /// At most `limit` connections that are due, the longest due first; only those after a place in that order.
+    async fn due(&self, now: UnixSeconds, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, PortError>;
     /// How many connections need which application keys; without those that need this one alone, however many.
     async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError>;
     /// At most `limit` connections that need exactly these keys, any of them: not always the same.

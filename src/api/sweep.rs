@@ -65,11 +65,11 @@ pub async fn tick<P: Ports>(deployment: &Result<Deployment, Vec<Problem>>, ports
 /// not remember any longer. One does not keep the other from running.
 async fn sweep_and_prune<P: Ports>(ports: &P, deployment: &Deployment) -> (Report, Option<PortError>) {
     let now = ports.now();
-    let connections = sweep::run(ports, now).await;
+    let (connections, fault) = sweep::run(ports).await;
     let rotation = sweep::reseal(ports, &deployment.settings).await;
     let pruned = prune(ports, now.minus(deployment.settings.audit_retention)).await;
-    let fault = connections.as_ref().err().or(rotation.as_ref().err()).or(pruned.as_ref().err()).cloned();
-    (Report { connections: connections.ok(), rotation: rotation.ok(), pruned: pruned.ok() }, fault)
+    let fault = fault.as_ref().or(rotation.as_ref().err()).or(pruned.as_ref().err()).cloned();
+    (Report { connections, rotation: rotation.ok(), pruned: pruned.ok() }, fault)
 }
 
 /// Has the registry forget what has expired; says how many rows that were.

@@ -181,6 +181,8 @@ pub enum SweepOutcome {
     NeedsAuthorization,
     /// There is no such connection any more.
     Gone,
+    /// The provider's circuit breaker is open: it was not asked.
+    Paused,
 }
 
 /// What a test of a connection found (contract 5.4).

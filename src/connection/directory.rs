@@ -41,6 +41,15 @@ impl Row {
     }
 }
 
+/// A connection that is due, and since when: a place in the order in which they are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Due {
+    /// Since when.
+    pub at: UnixSeconds,
+    /// Which one.
+    pub key: ConnectionKey,
+}
+
 /// Which connections are listed (contract 5.1); the default lists all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
@@ -98,8 +107,8 @@ pub enum DirectoryRequest {
     Remove(ConnectionKey),
     /// See [`crate::ports::Listing::page`].
     Page(PageQuery, Filter),
-    /// See [`crate::ports::Listing::due`]: the sweep's now, and at most so many.
-    Due(UnixSeconds, u32),
+    /// See [`crate::ports::Listing::due`]: the sweep's now, after whom, and at most so many.
+    Due(UnixSeconds, Option<Due>, u32),
     /// See [`crate::ports::Listing::sealed_otherwise`].
     SealedOtherwise(String),
     /// See [`crate::ports::Listing::sealed_with`].
@@ -127,12 +136,14 @@ pub enum DirectoryReply {
     Whether(bool),
     /// One page, or all there is of a list.
     Page(Page),
-    /// Who is due, or of a set of keys.
-    Due(Vec<ConnectionKey>),
+    /// Some connections.
+    Keys(Vec<ConnectionKey>),
     /// How many connections need which keys.
     Counts(Vec<(SealedWith, u32)>),
     /// The stored form of a template.
     Template(Option<String>),
     /// Whether a call may be made.
     Admission(Admission),
+    /// Who is due.
+    Due(Vec<Due>),
 }

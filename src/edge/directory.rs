@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     connection::{
-        directory::{self, DirectoryReply, DirectoryRequest},
+        directory::{self, DirectoryReply, DirectoryRequest, Due},
         key::ConnectionKey,
         rotation::SealedWith,
     },
@@ -103,9 +103,9 @@ impl Rows {
             DirectoryRequest::Claim(row) => self.claim(&row).map(DirectoryReply::Whether),
             DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Whether),
             DirectoryRequest::Page(query, filter) => self.page(query, &filter).map(DirectoryReply::Page),
-            DirectoryRequest::Due(now, limit) => self.due(now, limit).map(DirectoryReply::Due),
+            DirectoryRequest::Due(now, after, limit) => self.due(now, after.as_ref(), limit).map(DirectoryReply::Due),
             DirectoryRequest::SealedOtherwise(key_id) => self.sealed_otherwise(&key_id).map(DirectoryReply::Counts),
-            DirectoryRequest::SealedWith(keys, limit) => self.sealed_with(&keys, limit).map(DirectoryReply::Due),
+            DirectoryRequest::SealedWith(keys, limit) => self.sealed_with(&keys, limit).map(DirectoryReply::Keys),
             DirectoryRequest::Template(kind) => templates::find(&self.sql, kind).map(DirectoryReply::Template),
             DirectoryRequest::TemplateEntries => templates::entries(&self.sql).map(DirectoryReply::Page),
             DirectoryRequest::PutTemplate(kind, entry, body) => {
@@ -172,10 +172,16 @@ impl Rows {
         Ok(Page { items, total: counts.first().map_or(Ok(0), |row| row.count(0))? })
     }
 
-    /// Who is due, the longest due first: read from the index alone.
-    fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>> {
-        let statement = "SELECT key FROM connection WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?";
-        keys(&rows(&self.sql, statement, vec![integer(now), i64::from(limit).into()])?)
+    /// Who is due, the longest due first: read from the index alone, where the key stands behind the instant, so that
+    /// neither is anything sorted nor are the rows before the first one looked at.
+    fn due(&self, now: UnixSeconds, after: Option<&Due>, limit: u32) -> Result<Vec<Due>> {
+        let statement =
+            "SELECT due, key FROM connection WHERE due <= ? AND (due, key) > (?, ?) ORDER BY due, key LIMIT ?";
+        // No key is empty: this is before all.
+        let (at, key) = after.map_or((UnixSeconds(0), ""), |after| (after.at, after.key.as_str()));
+        let due = |row: &Row| Ok(Due { at: UnixSeconds(row.count(0)?.into()), key: key_of(row, 1)? });
+        let values = vec![integer(now), integer(at), key.into(), i64::from(limit).into()];
+        rows(&self.sql, statement, values)?.iter().map(due).collect()
     }
 
     /// How many rows have which keys, less those that have this one alone, which are not even read.
@@ -199,7 +205,12 @@ impl Rows {
 
 /// The keys of connections, each alone in its row.
 fn keys(rows: &[Row]) -> Result<Vec<ConnectionKey>> {
-    rows.iter().map(|row| ConnectionKey::parse(row.text(0)?).map_err(into_error)).collect()
+    rows.iter().map(|row| key_of(row, 0)).collect()
+}
+
+/// A column with the key of a connection.
+fn key_of(row: &Row, column: usize) -> Result<ConnectionKey> {
+    ConnectionKey::parse(row.text(column)?).map_err(into_error)
 }
 
 /// An instant as SQL has it; below 2^53 for some hundred million years.

@@ -9,7 +9,7 @@ use crate::{
     connection::{
         breaker::{Admission, Call, Outcome},
         command::{Addressed, Command, Reply},
-        directory::{DirectoryReply, DirectoryRequest, Filter, Row},
+        directory::{DirectoryReply, DirectoryRequest, Due, Filter, Row},
         key::ConnectionKey,
         rotation::SealedWith,
     },
@@ -67,9 +67,9 @@ impl Listing for EdgePorts {
         }
     }
 
-    async fn due(&self, now: UnixSeconds, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
-        match directory(&self.env, &DirectoryRequest::Due(now, limit)).await? {
-            DirectoryReply::Due(keys) => Ok(keys),
+    async fn due(&self, now: UnixSeconds, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, PortError> {
+        match directory(&self.env, &DirectoryRequest::Due(now, after.cloned(), limit)).await? {
+            DirectoryReply::Due(due) => Ok(due),
             _ => Err(unexpected()),
         }
     }
@@ -83,7 +83,7 @@ impl Listing for EdgePorts {
 
     async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
         match directory(&self.env, &DirectoryRequest::SealedWith(keys.clone(), limit)).await? {
-            DirectoryReply::Due(keys) => Ok(keys),
+            DirectoryReply::Keys(keys) => Ok(keys),
             _ => Err(unexpected()),
         }
     }

@@ -1,12 +1,13 @@
 //! The sweep: by request and by cron tick.
 
+use futures_util::future::select;
 use serde_json::{Value, json};
 
 use super::{
     Host, authorized,
     stage::{answer, refusal, tokens},
 };
-use crate::{api::sweep::tick, ports::ProviderFailure};
+use crate::{api::sweep::tick, memory::turns, ports::ProviderFailure};
 
 impl Host {
     /// Runs the sweep by request: its report.
@@ -25,9 +26,11 @@ impl Host {
 
 /// A report with some counters, the others zero.
 pub(super) fn report(counters: &[(&str, u32)]) -> Value {
-    let names = ["due", "renewed", "not_due", "failed", "needs_authorization", "gone", "unanswered", "pruned"];
+    let names =
+        ["due", "renewed", "not_due", "failed", "paused", "needs_authorization", "gone", "unanswered", "pruned"];
     let names = names.iter().chain(&["resealed", "not_resealed", "sealed_with_another_key"]);
     let mut report: Value = names.map(|name| ((*name).to_owned(), json!(0))).collect();
+    report["left"] = false.into();
     for (name, count) in counters {
         report[*name] = json!(count);
     }
@@ -141,6 +144,24 @@ fn overlapping_sweeps_renew_once() {
     let answers = host.send_all(&[sweep.clone(), host.reading("k0"), sweep]);
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(host.requests(), 8);
+}
+
+/// R6, R7: a tick that dies half-way has lost nothing: what it had begun goes on, the next does the rest, and one after
+/// that has nothing to do.
+#[test]
+fn a_sweep_that_dies_half_way_is_finished_by_the_next() {
+    for moment in [4, 12, 20, 30] {
+        let host = with_services(20);
+        host.wait(3_000);
+        let dying = select(Box::pin(tick(&host.deployment, &host.memory)), Box::pin(turns(moment)));
+        host.pool.borrow_mut().run_until(async { drop(dying.await) });
+        host.run_behind();
+        let done = host.requests() - 20;
+        assert!((1..20).contains(&done), "{done} at {moment}");
+        let rest = u32::try_from(20 - done).unwrap();
+        assert_eq!(host.sweep(), report(&[("due", rest), ("renewed", rest)]), "{moment}");
+        assert_eq!((host.sweep(), host.requests()), (report(&[]), 40));
+    }
 }
 
 /// A connection that backs off is not asked before its time, by no sweep.

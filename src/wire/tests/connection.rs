@@ -124,6 +124,7 @@ fn outcomes() -> Vec<u8> {
         SweepOutcome::Failed,
         SweepOutcome::NeedsAuthorization,
         SweepOutcome::Gone,
+        SweepOutcome::Paused,
     ];
     let tested = [
         TestOutcome::Succeeded,

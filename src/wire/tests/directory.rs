@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     connection::{
         breaker::{Admission, Call, Outcome},
-        directory::{DirectoryReply, DirectoryRequest, Filter, Row, Tested},
+        directory::{DirectoryReply, DirectoryRequest, Due, Filter, Row, Tested},
         fault::Fault,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -30,6 +30,11 @@ fn refused() -> Fault {
     Fault::Refused { error: Some(text("invalid_client")), status: 401 }
 }
 
+/// A connection that is due.
+fn due() -> Due {
+    Due { at: UnixSeconds(1_600_000_000), key: key() }
+}
+
 /// Rows with all there is and with nothing.
 fn rows() -> [Row; 2] {
     let due = Some(UnixSeconds(u64::MAX));
@@ -53,7 +58,8 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryRequest::Remove(key()),
         DirectoryRequest::Page(query, filter),
         DirectoryRequest::Page(query, Filter::default()),
-        DirectoryRequest::Due(UnixSeconds(1_700_000_000), u32::MAX),
+        DirectoryRequest::Due(UnixSeconds(1_700_000_000), None, u32::MAX),
+        DirectoryRequest::Due(UnixSeconds(1_700_000_000), Some(due()), 500),
         DirectoryRequest::SealedOtherwise(text("a")),
         DirectoryRequest::SealedWith(SealedWith::stored("a b"), 50),
         DirectoryRequest::Template(text("kind")),
@@ -70,12 +76,13 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryReply::Whether(true),
         DirectoryReply::Page(Page { items: vec![document(), json!(1)], total: u32::MAX }),
         DirectoryReply::Page(Page { items: Vec::new(), total: 0 }),
-        DirectoryReply::Due(vec![key(), key()]),
+        DirectoryReply::Keys(vec![key(), key()]),
         DirectoryReply::Counts(vec![(SealedWith::stored("a b"), 300), (SealedWith::default(), 0)]),
         DirectoryReply::Template(Some(text("{}"))),
         DirectoryReply::Template(None),
         DirectoryReply::Admission(Admission::Go { watched: true }),
         DirectoryReply::Admission(Admission::Wait { until: UnixSeconds(1_700_000_000), fault: refused() }),
+        DirectoryReply::Due(vec![due(), due()]),
     ];
     [all_sent(&requests), all_sent(&replies), all_sent(&tested)].concat()
 }

@@ -38,7 +38,7 @@ fn an_idle_tick_reports_nothing() {
     postern.kill();
     let reports = sweeps(&postern);
     let [report] = reports.as_slice() else { panic!("{}", postern.log()) };
-    for name in ["due", "renewed", "not_due", "failed", "needs_authorization", "gone", "unanswered"] {
+    for name in ["due", "renewed", "not_due", "failed", "paused", "needs_authorization", "gone", "unanswered"] {
         assert_eq!(report[name], 0, "{name}: {report}");
     }
     assert_eq!(mock.count("/token"), 1);
