@@ -121,6 +121,7 @@ impl<P: ObjectPorts> Actor<P> {
             ReadDecision::ServeAndRenew | ReadDecision::Renew => match self.renewal().await {
                 Ok(_) => SweepOutcome::Renewed,
                 Err(Stop::Refused(Refusal::NeedsAuthorization)) => SweepOutcome::NeedsAuthorization,
+                Err(Stop::Refused(_)) if self.held.borrow().is_some() => SweepOutcome::Paused,
                 Err(Stop::Refused(_)) => SweepOutcome::Failed,
                 Err(Stop::Broken(error)) => return Err(error.into()),
             },
@@ -131,8 +132,9 @@ impl<P: ObjectPorts> Actor<P> {
                 SweepOutcome::NeedsAuthorization
             }
             ReadDecision::Serve | ReadDecision::BackingOff(_) | ReadDecision::NeedsAuthorization => {
+                let is_held = self.held.borrow().is_some();
                 self.publish().await?;
-                SweepOutcome::NotDue
+                if is_held { SweepOutcome::Paused } else { SweepOutcome::NotDue }
             }
         };
         Ok(Reply::Sweep(outcome))
