@@ -28,10 +28,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use url::Url;
 
-use super::{
-    fault::{Fault, FaultClass},
-    key::ConnectionKey,
-};
+use super::{fault::Fault, key::ConnectionKey};
 use crate::{
     config::ApplicationKey,
     protocol::{
@@ -89,18 +86,6 @@ pub enum Outcome {
     ProviderFailed(Fault),
     /// The provider answered, and refused the client or what its definition says.
     CredentialsRefused(Fault),
-}
-
-impl Outcome {
-    /// Of a call that failed.
-    #[must_use]
-    pub fn of(class: FaultClass, fault: Fault) -> Self {
-        match class {
-            FaultClass::Connection => Self::Worked,
-            FaultClass::Integration => Self::CredentialsRefused(fault),
-            FaultClass::Provider => Self::ProviderFailed(fault),
-        }
-    }
 }
 
 /// One breaker, as stored.

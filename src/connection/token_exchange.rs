@@ -16,14 +16,6 @@ mod form;
 pub mod kept;
 pub mod problem;
 
-/// stub
-#[must_use]
-pub fn retry_after(
-    _: &crate::ports::ProviderResponse,
-    _: crate::protocol::time::UnixSeconds,
-) -> Option<crate::protocol::time::Seconds> {
-    None
-}
 use thiserror::Error;
 use url::Url;
 

@@ -298,14 +298,6 @@ fn an_opening_from_a_distant_future_does_not_bind() {
     }
 }
 
-/// D14: whose fault it is decides whose breaker hears of it.
-#[test]
-fn a_fault_of_a_connection_is_a_call_that_worked() {
-    assert_eq!(Outcome::of(FaultClass::Connection, Fault::Busy), Outcome::Worked);
-    assert_eq!(Outcome::of(FaultClass::Integration, Fault::Busy), Outcome::CredentialsRefused(Fault::Busy));
-    assert_eq!(Outcome::of(FaultClass::Provider, Fault::Busy), Outcome::ProviderFailed(Fault::Busy));
-}
-
 #[test]
 fn a_provider_is_its_host_and_port() {
     let provider = |url: &str| Call::new(call("one").connection, &Url::parse(url).unwrap(), String::new()).provider;

@@ -103,16 +103,6 @@ pub enum DirectAuthentication {
 }
 
 impl Authentication {
-    /// stub
-    #[must_use]
-    pub fn refresh_lead(&self) -> Option<Seconds> {
-        None
-    }
-    /// stub
-    #[must_use]
-    pub fn faults(&self) -> &[(String, crate::connection::fault::FaultClass)] {
-        &[]
-    }
     /// The name of the strategy.
     #[must_use]
     pub const fn strategy(&self) -> &'static str {
