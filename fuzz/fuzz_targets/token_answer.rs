@@ -7,7 +7,11 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use postern::{
-    connection::token_exchange::{AnswerProblem, TokenAnswer, read_answer},
+    connection::{
+        definition::TokenRules,
+        fault::FaultClass,
+        token_exchange::{AnswerProblem, TokenAnswer, read_answer},
+    },
     ports::{PROVIDER_ANSWER_LIMIT, ProviderResponse},
     protocol::time::{Seconds, UnixSeconds},
 };
@@ -16,8 +20,13 @@ use serde_json::Value;
 /// When the answer arrives.
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
-/// What a definition asks for of an answer.
-static ASKED_FOR: LazyLock<Vec<String>> = LazyLock::new(|| ["instance_url", "id"].map(str::to_owned).to_vec());
+/// What a definition says about answers.
+static RULES: LazyLock<TokenRules> = LazyLock::new(|| TokenRules {
+    expires_in: None,
+    keep: ["instance_url", "id"].map(str::to_owned).to_vec(),
+    refresh_lead: None,
+    faults: vec![("zebra.dead".to_owned(), FaultClass::Connection), ("503".to_owned(), FaultClass::Integration)],
+});
 
 /// Longest life of a token: ten years.
 const LONGEST: u64 = 315_360_000;
@@ -50,7 +59,7 @@ fn members(body: &[u8]) -> Vec<(String, Value)> {
 }
 
 /// What must hold for an answer that is accepted.
-fn check_accepted(answer: &TokenAnswer, response: &ProviderResponse, assumed: Option<Seconds>) {
+fn check_accepted(answer: &TokenAnswer, response: &ProviderResponse, rules: &TokenRules) {
     assert!((200..300).contains(&response.status) && response.body.len() <= PROVIDER_ANSWER_LIMIT);
     let members = members(&response.body);
     let named =
@@ -65,10 +74,10 @@ fn check_accepted(answer: &TokenAnswer, response: &ProviderResponse, assumed: Op
     }
     assert!(answer.token_type.as_ref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")));
     assert!(answer.scope.as_ref().is_none_or(|scope| scope.len() <= 8_192 && visible(scope, b' ')));
-    assert!((1..=LONGEST).contains(&answer.lifetime.0) && assumed.is_none_or(|assumed| answer.lifetime <= assumed));
+    assert!((1..=LONGEST).contains(&answer.lifetime.0) && rules.expires_in.is_none_or(|assumed| answer.lifetime <= assumed));
     assert_eq!(answer.expires_at, NOW.plus(answer.lifetime));
     for (name, value) in answer.kept.members() {
-        assert!(ASKED_FOR.contains(name) && !value.is_object() && !value.is_array() && !value.is_null());
+        assert!(RULES.keep.contains(name) && !value.is_object() && !value.is_array() && !value.is_null());
         assert_eq!(named(name), [value]);
     }
     let is_nothing = |value: &&Value| value.is_null() || **value == false || **value == "";
@@ -76,11 +85,11 @@ fn check_accepted(answer: &TokenAnswer, response: &ProviderResponse, assumed: Op
 }
 
 /// What must hold for an answer that is refused: another secret in it makes no difference, since none gets out.
-fn check_refused(problem: &AnswerProblem, response: &ProviderResponse, assumed: Option<Seconds>) {
+fn check_refused(problem: &AnswerProblem, response: &ProviderResponse, rules: &TokenRules) {
     let Ok(text) = std::str::from_utf8(&response.body) else { return };
     if text.contains(SECRETS[0]) && !text.contains(SECRETS[1]) {
         let other = ProviderResponse { body: text.replace(SECRETS[0], SECRETS[1]).into_bytes(), ..response.clone() };
-        let other = read_answer(&other, NOW, assumed, &ASKED_FOR).expect_err("as wrong as with the first secret");
+        let other = read_answer(&other, NOW, rules).expect_err("as wrong as with the first secret");
         assert_eq!(format!("{other} {other:?}"), format!("{problem} {problem:?}"));
     }
     assert!(format!("{problem} {problem:?}").len() < 256);
@@ -88,10 +97,11 @@ fn check_refused(problem: &AnswerProblem, response: &ProviderResponse, assumed: 
 
 fuzz_target!(|data: &[u8]| {
     let response = response(data);
-    for assumed in [None, Some(Seconds(600))] {
-        match read_answer(&response, NOW, assumed, &ASKED_FOR) {
-            Ok(answer) => check_accepted(&answer, &response, assumed),
-            Err(problem) => check_refused(&problem, &response, assumed),
+    for expires_in in [None, Some(Seconds(600))] {
+        let rules = TokenRules { expires_in, ..RULES.clone() };
+        match read_answer(&response, NOW, &rules) {
+            Ok(answer) => check_accepted(&answer, &response, &rules),
+            Err(problem) => check_refused(&problem, &response, &rules),
         }
     }
 });

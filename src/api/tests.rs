@@ -50,6 +50,7 @@ mod sweep;
 mod token_credentials;
 mod token_grant;
 mod token_request;
+mod token_rules;
 
 use std::cell::RefCell;
 

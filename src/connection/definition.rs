@@ -15,16 +15,18 @@ mod reader;
 mod request;
 mod shown;
 mod succession;
+mod token_rules;
 
 use serde_json::{Map, Value};
 
-pub(in crate::connection) use self::authentication::LIFETIME_LIMIT;
 use self::reader::{Issues, Known, Node};
+pub(in crate::connection) use self::token_rules::{LIFETIME_LIMIT, is_status};
 pub use self::{
     authentication::{Authentication, AuthorizationCode, ClientCredentials, DirectAuthentication},
     parameter::Parameter,
     request::{Action, Body, IgnoredErrors, Protocol, Request, Target},
     shown::shown,
+    token_rules::TokenRules,
 };
 use crate::protocol::{
     host::HostList,

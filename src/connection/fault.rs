@@ -113,6 +113,14 @@ impl Fault {
         matches!(self, Self::Refused { .. }) && self.told_class(named).is_none()
     }
 
+    /// Whether the definition says of it that the provider will not mend it: by its code, or by its status where it has none.
+    pub(super) fn is_condemned(&self, named: &[(String, FaultClass)]) -> bool {
+        let Self::Refused { error, status } = self else { return false };
+        let named =
+            error.as_ref().map_or_else(|| named_class(&status.to_string(), named), |code| named_class(code, named));
+        named.is_some_and(|class| class != FaultClass::Provider)
+    }
+
     /// The class that a table tells.
     fn told_class(&self, named: &[(String, FaultClass)]) -> Option<FaultClass> {
         let (error, status) = match self {

@@ -65,10 +65,7 @@ impl<P: ObjectPorts> Actor<P> {
             ProviderFailure::TooLarge(_) => (Fault::Unreadable, None),
         })?;
         let now = self.ports.now();
-        let authentication = definition.authentication();
-        let assumed = authentication.and_then(Authentication::expires_in);
-        let keep = authentication.map_or(&[][..], Authentication::keep);
-        let answer = token_exchange::read_answer(&response, now, assumed, keep);
+        let answer = token_exchange::read_answer(&response, now, definition.token_rules());
         answer.map_err(|problem| (problem.into(), token_exchange::retry_after(&response, now)))
     }
 

@@ -4,18 +4,18 @@
 //! at first use. Leaves to others: the requests themselves (`request`), and what is done with them (`token_exchange`).
 
 use http::HeaderName;
-use serde_json::Value;
 use url::Url;
 
 use super::{
     fields,
     reader::{Issues, Known, Node},
     request::{self, Action, Request},
+    token_rules::{self, NO_RULES, TokenRules},
 };
 use crate::{
     connection::{
+        fault::FaultClass,
         template::{Template, json::JsonTemplate},
-        token_exchange::kept::may_be_kept,
     },
     protocol::{time::Seconds, validation::Issue},
 };
@@ -25,9 +25,6 @@ const STRATEGIES: &str = "[api_key, basic, bearer, oauth2_authorization_code, oa
 
 /// The strategies that a single request may name.
 const DIRECT_STRATEGIES: &str = "[api_key, basic, bearer]";
-
-/// Longest lifetime of a token that is believed: ten years, 10 × 365 days.
-pub(in crate::connection) const LIFETIME_LIMIT: u64 = 10 * 365 * 86_400;
 
 /// How a connector authenticates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +48,12 @@ pub struct AuthorizationCode {
     pub refresh_request: Option<Request>,
     /// Makes the provider forget the tokens (our extension, RFC 7009).
     pub revoke_request: Option<Request>,
-    /// Lifetime of an access token, where the provider does not say or says more.
-    pub expires_in: Option<Seconds>,
     /// Whether PKCE is used (our extension, default true; RFC 7636).
     pub pkce: bool,
     /// What the provider calls itself in `iss` (our extension, RFC 9207): where it is given, `iss` must be.
     pub issuer: Option<Template>,
-    /// Members of the token answer that are kept (our extension).
-    pub keep: Vec<String>,
+    /// What holds for the provider's answers.
+    pub rules: TokenRules,
 }
 
 /// `oauth2_client_credentials`.
@@ -70,10 +65,8 @@ pub struct ClientCredentials {
     pub refresh_request: Option<Request>,
     /// Makes the provider forget the token (our extension, RFC 7009).
     pub revoke_request: Option<Request>,
-    /// Lifetime of an access token, where the provider does not say or says more.
-    pub expires_in: Option<Seconds>,
-    /// Members of the token answer that are kept (our extension).
-    pub keep: Vec<String>,
+    /// What holds for the provider's answers.
+    pub rules: TokenRules,
 }
 
 /// Authentication without a token exchange.
@@ -125,24 +118,38 @@ impl Authentication {
         }
     }
 
+    /// What the document says about token answers.
+    #[must_use]
+    pub fn token_rules(&self) -> &TokenRules {
+        match self {
+            Self::AuthorizationCode(flow) => &flow.rules,
+            Self::ClientCredentials(flow) => &flow.rules,
+            Self::Direct(_) => &NO_RULES,
+        }
+    }
+
     /// The lifetime that the document gives.
     #[must_use]
-    pub const fn expires_in(&self) -> Option<Seconds> {
-        match self {
-            Self::AuthorizationCode(flow) => flow.expires_in,
-            Self::ClientCredentials(flow) => flow.expires_in,
-            Self::Direct(_) => None,
-        }
+    pub fn expires_in(&self) -> Option<Seconds> {
+        self.token_rules().expires_in
     }
 
     /// Members of the token answer that are kept; afterwards they are placeholders.
     #[must_use]
     pub fn keep(&self) -> &[String] {
-        match self {
-            Self::AuthorizationCode(flow) => &flow.keep,
-            Self::ClientCredentials(flow) => &flow.keep,
-            Self::Direct(_) => &[],
-        }
+        &self.token_rules().keep
+    }
+
+    /// How long before it expires a token is due, where that is not as in the settings.
+    #[must_use]
+    pub fn refresh_lead(&self) -> Option<Seconds> {
+        self.token_rules().refresh_lead
+    }
+
+    /// Whose fault the provider's error codes and HTTP statuses are, where our tables would say otherwise.
+    #[must_use]
+    pub fn faults(&self) -> &[(String, FaultClass)] {
+        &self.token_rules().faults
     }
 
     /// Whether PKCE is used.
@@ -255,10 +262,9 @@ fn read_authorization_code(node: &Node<'_>, secrets: &[String], issues: &mut Iss
     }
     let known = Known { secrets, ours: Action::Access.values() };
     let token_request = request::read(&node.member("token_request"), known, issues);
-    let (keep, after) = read_keep(&node.member("keep"), secrets, issues);
+    let (rules, after) = token_rules::read(node, secrets, issues);
     let refresh_request = read_optional(node, "refresh_request", &after, issues);
     let revoke_request = read_optional(node, "revoke_request", &after, issues);
-    let expires_in = read_lifetime(&node.member("expires_in"), issues);
     let pkce = node.member("pkce").switch(true, issues);
     let expected = read_issuer(&node.member("issuer"), secrets, issues);
     Some(AuthorizationCode {
@@ -266,10 +272,9 @@ fn read_authorization_code(node: &Node<'_>, secrets: &[String], issues: &mut Iss
         token_request: token_request?,
         refresh_request,
         revoke_request,
-        expires_in,
         pkce,
         issuer: expected,
-        keep,
+        rules,
     })
 }
 
@@ -294,11 +299,10 @@ fn read_client_credentials(node: &Node<'_>, secrets: &[String], issues: &mut Iss
     node.object(issues)?;
     let known = Known { secrets, ours: &[] };
     let token_request = request::read(&node.member("token_request"), known, issues);
-    let (keep, after) = read_keep(&node.member("keep"), secrets, issues);
+    let (rules, after) = token_rules::read(node, secrets, issues);
     let refresh_request = read_optional(node, "refresh_request", &after, issues);
     let revoke_request = read_optional(node, "revoke_request", &after, issues);
-    let expires_in = read_lifetime(&node.member("expires_in"), issues);
-    Some(ClientCredentials { token_request: token_request?, refresh_request, revoke_request, expires_in, keep })
+    Some(ClientCredentials { token_request: token_request?, refresh_request, revoke_request, rules })
 }
 
 /// Reads a request that may be missing or null: one about tokens that we hold.
@@ -319,46 +323,4 @@ fn read_issuer(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> Opti
         issues.push(node.issue("an issuer is an https URL without query or fragment"));
     }
     Some(template)
-}
-
-/// Reads `keep`: names of members of the token answer. Gives also the names that placeholders may have afterwards.
-fn read_keep(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> (Vec<String>, Vec<String>) {
-    /// Most names.
-    const LIMIT: usize = 16;
-    let names = node.optional_texts(issues).unwrap_or_default();
-    if names.len() > LIMIT || !names.iter().all(|name| may_be_kept(name) && !secrets.contains(name)) {
-        issues.push(node.issue(format!(
-            "at most {LIMIT} names of letters, digits, '-' and '_' that mean nothing else, neither here nor in a token answer"
-        )));
-    }
-    let after = [secrets, &names].concat();
-    (names, after)
-}
-
-/// Reads `expires_in`: seconds as a number or as text, at least 1, at most [`LIFETIME_LIMIT`].
-fn read_lifetime(node: &Node<'_>, issues: &mut Issues) -> Option<Seconds> {
-    let seconds = match node.given()? {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse::<i64>().ok(),
-        _ => None,
-    };
-    let Some(seconds) = seconds else {
-        issues.push(
-            node.issue_of("int_parsing", "Input should be a valid integer, unable to parse string as an integer"),
-        );
-        return None;
-    };
-    match u64::try_from(seconds) {
-        Ok(seconds @ 1..=LIFETIME_LIMIT) => Some(Seconds(seconds)),
-        Ok(1..) => {
-            issues.push(
-                node.issue_of("less_than_equal", format!("Input should be less than or equal to {LIFETIME_LIMIT}")),
-            );
-            None
-        }
-        _ => {
-            issues.push(node.issue_of("greater_than", "Input should be greater than 0"));
-            None
-        }
-    }
 }

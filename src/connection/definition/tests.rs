@@ -1,6 +1,7 @@
 //! The fixtures, and each rule of a document with the place that its issue names.
 
 mod requests;
+mod token_rules;
 
 use serde_json::json;
 

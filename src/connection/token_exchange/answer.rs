@@ -15,7 +15,10 @@ use super::{
     problem::{AnswerProblem, ErrorCode},
 };
 use crate::{
-    connection::definition::LIFETIME_LIMIT,
+    connection::{
+        definition::{LIFETIME_LIMIT, TokenRules},
+        fault::Fault,
+    },
     ports::{PROVIDER_ANSWER_LIMIT, ProviderResponse},
     protocol::{
         members::Members,
@@ -56,7 +59,8 @@ pub struct TokenAnswer {
 /// Reads the answer to a token or refresh request that arrived at `now`.
 ///
 /// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour (D28). An `expires_in`
-/// of 0, null or nothing counts as not there, as in Fides. Members whose names are in `keep` are kept.
+/// of 0, null or nothing counts as not there, as in Fides. Members whose names are in `keep` are kept. What `faults` takes
+/// for more than a passing fault of the provider is a refusal, whatever its status.
 ///
 /// # Errors
 ///
@@ -64,32 +68,29 @@ pub struct TokenAnswer {
 pub fn read_answer(
     response: &ProviderResponse,
     now: UnixSeconds,
-    definition_expires_in: Option<Seconds>,
-    keep: &[String],
+    rules: &TokenRules,
 ) -> Result<TokenAnswer, AnswerProblem> {
     if response.body.len() > PROVIDER_ANSWER_LIMIT {
         return Err(AnswerProblem::TooLarge);
     }
     let members = read_members(response);
     let status = response.status;
-    let reported = members.as_ref().ok().and_then(reported_error);
-    let code = match (&reported, &members) {
-        (Some(reported), _) => reported.0,
-        // Of an answer that is no success some have the code where RFC 6749 knows no member.
-        (None, Ok(members)) => code_in(members, &["code", "error_code", "errorCode", "type", "status"]),
-        (None, Err(_)) => None,
-    };
-    if let Some(problem) = status_problem(status, code) {
-        return Err(problem);
+    let reported = members.as_ref().ok().and_then(|members| reported_error(members, rules));
+    let is_success = (200..300).contains(&status);
+    if !is_success || reported.is_some() {
+        let code = match (reported, &members) {
+            (Some(ReportedError(code)), _) => code,
+            // Of an answer that is no success some have the code where RFC 6749 knows no member.
+            (None, Ok(members)) => code_in(members, &["code", "error_code", "errorCode", "type", "status"], rules),
+            (None, Err(_)) => None,
+        };
+        return Err(refusal(status, code, rules));
     }
     let members = members?;
-    if let Some(ReportedError(code)) = reported {
-        return Err(refusal(status, code));
-    }
     let access_token = token(&members, "access_token", b'!')?.ok_or(AnswerProblem::NoAccessToken)?;
     let refresh_token = token(&members, "refresh_token", b' ')?;
     let token_type = token_type(&members)?;
-    let lifetime = match (lifetime(&members)?, definition_expires_in) {
+    let lifetime = match (lifetime(&members)?, rules.expires_in) {
         (Some(theirs), Some(ours)) => theirs.min(ours),
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => DEFAULT_LIFETIME,
@@ -101,26 +102,27 @@ pub fn read_answer(
         lifetime,
         expires_at: now.plus(lifetime),
         scope: scope(&members),
-        kept: Kept::of(&members, keep),
+        kept: Kept::of(&members, &rules.keep),
     })
 }
 
-/// What a status means by itself, if it is not a success.
-fn status_problem(status: u16, error: Option<ErrorCode>) -> Option<AnswerProblem> {
-    match status {
-        200..=299 => None,
-        300..=399 => Some(AnswerProblem::Redirected { status }),
-        429 => Some(AnswerProblem::TooManyRequests { status }),
-        500..=599 => Some(AnswerProblem::Failed { status, error }),
-        _ => Some(refusal(status, error)),
+/// What an answer means that is no success, or reports an error. A status in a class of its own counts more than a code,
+/// unless the definition says otherwise.
+fn refusal(status: u16, error: Option<ErrorCode>, rules: &TokenRules) -> AnswerProblem {
+    let refused = Fault::Refused { error: error.as_ref().map(|code| code.as_str().to_owned()), status };
+    if refused.is_condemned(&rules.faults) {
+        return AnswerProblem::Refused { status, error };
     }
-}
-
-/// What an error code means, whatever the status.
-fn refusal(status: u16, error: Option<ErrorCode>) -> AnswerProblem {
-    match error.as_ref().map(ErrorCode::as_str) {
-        Some("slow_down" | "too_many_requests" | "rate_limit_exceeded") => AnswerProblem::TooManyRequests { status },
-        Some("server_error" | "temporarily_unavailable") => AnswerProblem::Failed { status, error },
+    let like = match error.as_ref().map(ErrorCode::as_str) {
+        _ if matches!(status, 300..=399 | 429 | 500..=599) => status,
+        Some("slow_down" | "too_many_requests" | "rate_limit_exceeded") => 429,
+        Some("server_error" | "temporarily_unavailable") => 503,
+        _ => status,
+    };
+    match like {
+        300..=399 => AnswerProblem::Redirected { status },
+        429 => AnswerProblem::TooManyRequests { status },
+        500..=599 => AnswerProblem::Failed { status, error },
         _ => AnswerProblem::Refused { status, error },
     }
 }
@@ -165,19 +167,19 @@ fn read_members(response: &ProviderResponse) -> Result<Map<String, Value>, Answe
 struct ReportedError(Option<ErrorCode>);
 
 /// The error that an answer reports: `error` as RFC 6749 §5.2 has it, or an object with a code in it.
-fn reported_error(members: &Map<String, Value>) -> Option<ReportedError> {
+fn reported_error(members: &Map<String, Value>, rules: &TokenRules) -> Option<ReportedError> {
     match members.get("error")? {
         Value::Null | Value::Bool(false) => None,
         Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(ReportedError(ErrorCode::find(text))),
-        Value::Object(members) => Some(ReportedError(code_in(members, &["error", "code", "type", "status"]))),
+        Value::String(text) => Some(ReportedError(ErrorCode::find(text, &rules.faults))),
+        Value::Object(members) => Some(ReportedError(code_in(members, &["error", "code", "type", "status"], rules))),
         _ => Some(ReportedError(None)),
     }
 }
 
 /// The first code in members of these names.
-fn code_in(members: &Map<String, Value>, names: &[&str]) -> Option<ErrorCode> {
-    names.iter().find_map(|name| ErrorCode::find(members.get(*name)?.as_str()?))
+fn code_in(members: &Map<String, Value>, names: &[&str], rules: &TokenRules) -> Option<ErrorCode> {
+    names.iter().find_map(|name| ErrorCode::find(members.get(*name)?.as_str()?, &rules.faults))
 }
 
 /// A token: visible ASCII from `lowest` on (RFC 6750 §2.1 has no spaces; RFC 6749 appendix A.17 allows them in a refresh

@@ -6,7 +6,10 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::connection::fault::Fault;
+use crate::connection::{
+    definition::is_status,
+    fault::{Fault, FaultClass},
+};
 
 /// The error codes that are passed on: those of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628 §3.5,
 /// RFC 8707 §2, OpenID Connect Core §3.1.2.6, and what well-known providers say instead.
@@ -53,30 +56,38 @@ const KNOWN_CODES: [&str; 40] = [
     "oauthexception",
 ];
 
-/// An error code of a provider, one of those that are known: whatever else stands where a code should be may be an echo
-/// of our own secrets (L5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErrorCode(&'static str);
+/// An error code of a provider, one of those that are known or that the definition names: whatever else stands where a
+/// code should be may be an echo of our own secrets (L5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorCode(String);
 
 impl ErrorCode {
     /// The code.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        self.0
+    pub const fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 
-    /// Takes a code, in any case, or finds one in a sentence.
-    pub(super) fn find(text: &str) -> Option<Self> {
+    /// Takes a code, in any case, or finds one in a sentence: first one that the definition names, as it spells it.
+    pub(super) fn find(text: &str, named: &[(String, FaultClass)]) -> Option<Self> {
         let text = text.to_ascii_lowercase();
-        text.split(|character: char| !character.is_ascii_lowercase() && character != '_')
-            .find_map(|word| KNOWN_CODES.iter().find(|known| **known == word))
-            .map(|known| Self(known))
+        let is_named = |code: &str| {
+            let fits = |byte: char| byte.is_ascii_alphanumeric() || matches!(byte, '_' | '.' | '-');
+            let is = |word: &str| word.eq_ignore_ascii_case(code);
+            !is_status(code) && text.split(|byte| !fits(byte)).any(|word| is(word) || is(word.trim_end_matches('.')))
+        };
+        let own = named.iter().map(|(code, _)| code.as_str()).find(|code| is_named(code));
+        let known = || {
+            text.split(|character: char| !character.is_ascii_lowercase() && character != '_')
+                .find_map(|word| KNOWN_CODES.into_iter().find(|known| *known == word))
+        };
+        own.or_else(known).map(|code| Self(code.to_owned()))
     }
 }
 
 impl fmt::Display for ErrorCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
+        formatter.write_str(&self.0)
     }
 }
 
@@ -141,9 +152,7 @@ pub enum AnswerProblem {
 impl From<AnswerProblem> for Fault {
     fn from(problem: AnswerProblem) -> Self {
         match problem {
-            AnswerProblem::Refused { status, error } => {
-                Self::Refused { error: error.map(|code| code.to_string()), status }
-            }
+            AnswerProblem::Refused { status, error } => Self::Refused { error: error.map(|code| code.0), status },
             AnswerProblem::TooManyRequests { .. } => Self::Busy,
             AnswerProblem::Failed { status: 504, .. } => Self::TimedOut,
             AnswerProblem::Failed { .. } => Self::Failed,

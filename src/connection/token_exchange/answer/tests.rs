@@ -5,7 +5,7 @@ mod members;
 use serde_json::json;
 
 use super::*;
-use crate::connection::fault::Fault;
+use crate::connection::fault::FaultClass;
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
@@ -14,7 +14,7 @@ fn response(status: u16, content_type: &str, body: &str) -> ProviderResponse {
 }
 
 fn read(status: u16, content_type: &str, body: &str) -> Result<TokenAnswer, AnswerProblem> {
-    read_answer(&response(status, content_type, body), NOW, None, &[])
+    read_answer(&response(status, content_type, body), NOW, &TokenRules::default())
 }
 
 /// A JSON answer with an access token and one more member.
@@ -25,7 +25,7 @@ fn with(name: &str, value: &Value) -> Result<TokenAnswer, AnswerProblem> {
 }
 
 fn refused(status: u16, error: Option<&str>) -> AnswerProblem {
-    AnswerProblem::Refused { status, error: error.map(|error| ErrorCode::find(error).unwrap()) }
+    AnswerProblem::Refused { status, error: error.map(|error| ErrorCode::find(error, &[]).unwrap()) }
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn answers_that_are_not_token_answers_are_problems() {
 #[test]
 fn answers_that_are_not_text_or_too_large_are_problems() {
     let bytes = ProviderResponse { body: vec![0x1f, 0x8b, 0xff], ..response(200, "application/json", "") };
-    assert_eq!(read_answer(&bytes, NOW, None, &[]), Err(AnswerProblem::NotUnderstood));
+    assert_eq!(read_answer(&bytes, NOW, &TokenRules::default()), Err(AnswerProblem::NotUnderstood));
     let deep = format!("{{\"access_token\": {}", "[".repeat(100_000));
     assert_eq!(read(200, "application/json", &deep), Err(AnswerProblem::NotUnderstood));
     let large = " ".repeat(PROVIDER_ANSWER_LIMIT + 1);
@@ -148,7 +148,7 @@ fn other_statuses_have_classes_of_their_own() {
     }
     assert_eq!(
         read(400, "application/json", "{\"error\": \"temporarily_unavailable\"}"),
-        Err(AnswerProblem::Failed { status: 400, error: ErrorCode::find("temporarily_unavailable") })
+        Err(AnswerProblem::Failed { status: 400, error: ErrorCode::find("temporarily_unavailable", &[]) })
     );
     assert_eq!(read(400, "application/json", token), Err(refused(400, None)));
     assert_eq!(read(101, "", ""), Err(refused(101, None)));
@@ -187,4 +187,57 @@ fn every_problem_is_a_fault() {
     ] {
         assert_eq!(fault(status, body), expected, "{status} {body}");
     }
+}
+
+/// L5, D14: codes that the definition names get out too, as it spells them; what it takes for more than a passing fault is a
+/// refusal, whatever the status. A code beats a status.
+#[test]
+fn a_definition_names_codes_and_statuses() {
+    use FaultClass::{Connection, Integration, Provider};
+    let named = [
+        ("AADSTS70008", Connection),
+        ("x.dead", Integration),
+        ("busy-now", Provider),
+        ("slow_down", Integration),
+        ("410", Connection),
+        ("500", Connection),
+        ("429", Provider),
+        ("302", Connection),
+    ];
+    let faults = named.map(|(code, class)| (code.to_owned(), class)).to_vec();
+    let rules = TokenRules { faults, ..TokenRules::default() };
+    let refused = |status, code: &str| {
+        let error = Some(code.to_owned()).filter(|code| !code.is_empty());
+        Fault::Refused { error, status }
+    };
+    for (status, error, expected) in [
+        (400, "AADSTS70008: the token rt-1Kd93 has expired", refused(400, "AADSTS70008")),
+        (200, "aadsts70008", refused(200, "AADSTS70008")),
+        (400, "it is x.dead.", refused(400, "x.dead")),
+        (400, "it is xx.dead or x.deader", refused(400, "")),
+        (400, "invalid_grant (AADSTS70008)", refused(400, "AADSTS70008")),
+        (400, "invalid_grant", refused(400, "invalid_grant")),
+        (400, "410", refused(400, "")),
+        (410, "", refused(410, "")),
+        (410, "invalid_client", refused(410, "invalid_client")),
+        (500, "rt-1Kd93", refused(500, "")),
+        (500, "busy-now", Fault::Failed),
+        (500, "server_error", Fault::Failed),
+        (503, "", Fault::Failed),
+        (503, "x.dead", refused(503, "x.dead")),
+        (504, "x.dead", refused(504, "x.dead")),
+        (504, "", Fault::TimedOut),
+        (429, "", Fault::Busy),
+        (429, "x.dead", refused(429, "x.dead")),
+        (400, "slow_down", refused(400, "slow_down")),
+        (302, "", refused(302, "")),
+        (303, "", Fault::Unreadable),
+    ] {
+        let body = json!({ "error": error, "error_description": "x.dead" }).to_string();
+        let problem = read_answer(&response(status, "application/json", &body), NOW, &rules).unwrap_err();
+        assert!(!format!("{problem} {problem:?}").contains("1Kd93"));
+        assert_eq!(Fault::from(problem), expected, "{status} {error}");
+    }
+    let good = response(200, "application/json", r#"{"access_token": "at", "status": "x.dead"}"#);
+    assert!(read_answer(&good, NOW, &rules).is_ok());
 }

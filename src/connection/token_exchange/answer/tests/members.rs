@@ -62,7 +62,8 @@ fn the_smaller_lifetime_counts() {
         (None, None, 3600),
     ] {
         let body = json!({"access_token": "at", "expires_in": theirs}).to_string();
-        let answer = read_answer(&response(200, "application/json", &body), NOW, ours.map(Seconds), &[]);
+        let rules = TokenRules { expires_in: ours.map(Seconds), ..TokenRules::default() };
+        let answer = read_answer(&response(200, "application/json", &body), NOW, &rules);
         assert_eq!(answer.unwrap().lifetime, Seconds(lifetime), "{theirs:?} {ours:?}");
     }
 }
