@@ -274,12 +274,17 @@ pub struct ProviderResponse {
     pub status: u16,
     /// `Content-Type`, as sent.
     pub content_type: Option<String>,
+    /// `Retry-After`, as sent; none where it is longer than [`RETRY_AFTER_LIMIT`].
+    pub retry_after: Option<String>,
     /// The body: at most [`PROVIDER_ANSWER_LIMIT`] bytes.
     pub body: Vec<u8>,
 }
 
 /// Most bytes read of a provider's answer (checklist K15: 256 KiB).
 pub const PROVIDER_ANSWER_LIMIT: usize = 256 * 1024;
+
+/// Longest `Retry-After` that is read, in bytes: a date takes 29, or 33 in the longest of its old forms.
+pub const RETRY_AFTER_LIMIT: usize = 64;
 
 /// Random bytes from the platform's generator, for values that the domain takes as arguments.
 ///

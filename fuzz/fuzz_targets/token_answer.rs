@@ -43,6 +43,7 @@ fn response(data: &[u8]) -> ProviderResponse {
     ProviderResponse {
         status: status.parse().unwrap_or(200),
         content_type: content_type.map(str::to_owned),
+        retry_after: None,
         body: data.get(end + 1..).unwrap_or_default().to_vec(),
     }
 }

@@ -15,6 +15,7 @@ mod exchange;
 mod form;
 pub mod kept;
 pub mod problem;
+mod retry_after;
 
 use thiserror::Error;
 use url::Url;
@@ -23,6 +24,7 @@ use self::exchange::{Exchange, placeholders};
 pub use self::{
     answer::{TokenAnswer, read_answer},
     problem::{AnswerProblem, ErrorCode},
+    retry_after::retry_after,
 };
 use super::{
     definition::{Action, Authentication, Definition},

@@ -5,7 +5,7 @@ use worker::{AbortSignal, Error, Fetch, Headers, Request, Response, Result};
 
 use super::message::{self, bounded};
 use crate::{
-    ports::{PROVIDER_ANSWER_LIMIT, ProviderFailure, ProviderRequest, ProviderResponse},
+    ports::{PROVIDER_ANSWER_LIMIT, ProviderFailure, ProviderRequest, ProviderResponse, RETRY_AFTER_LIMIT},
     protocol::secret::SecretText,
 };
 
@@ -18,8 +18,10 @@ pub(super) async fn send(request: ProviderRequest) -> std::result::Result<Provid
     let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(DEADLINE_MILLISECONDS));
     let mut response = Fetch::Request(request).send_with_signal(&signal).await.map_err(|error| failure(&error))?;
     let content_type = response.headers().get("content-type").ok().flatten();
+    let retry_after = response.headers().get("retry-after").ok().flatten();
+    let retry_after = retry_after.filter(|text| text.len() <= RETRY_AFTER_LIMIT);
     let (status, body) = (response.status_code(), body(&mut response).await.map_err(|error| failure(&error))?);
-    Ok(ProviderResponse { status, content_type, body: body.ok_or(ProviderFailure::TooLarge(status))? })
+    Ok(ProviderResponse { status, content_type, retry_after, body: body.ok_or(ProviderFailure::TooLarge(status))? })
 }
 
 /// The request as the runtime takes it.

@@ -34,7 +34,7 @@ fn outcome(answer: ProviderAnswer) -> Answered {
 #[expect(clippy::unnecessary_wraps, reason = "stands in lists beside failures")]
 fn text(status: u16, content_type: Option<&str>, body: &str) -> ProviderAnswer {
     let content_type = content_type.map(str::to_owned);
-    Ok(ProviderResponse { status, content_type, body: body.as_bytes().to_vec() })
+    Ok(ProviderResponse { status, content_type, retry_after: None, body: body.as_bytes().to_vec() })
 }
 
 /// The first tokens with one member changed.

@@ -16,8 +16,12 @@ fn found(number: u32) -> (u16, String) {
 /// D14: each fault: what the reader gets, that nobody asks again before the back-off is over, and that it heals.
 #[test]
 fn a_fault_is_reported_until_the_back_off_is_over() {
-    let page =
-        ProviderResponse { status: 200, content_type: Some("text/html".to_owned()), body: b"<p>canary".to_vec() };
+    let page = ProviderResponse {
+        status: 200,
+        content_type: Some("text/html".to_owned()),
+        retry_after: None,
+        body: b"<p>canary".to_vec(),
+    };
     let faults: [(ProviderAnswer, u16, &str); 11] = [
         (Err(ProviderFailure::Unreachable), 502, "The provider of shop cannot be reached."),
         (Err(ProviderFailure::TimedOut), 504, "The provider of shop did not answer in time."),

@@ -32,7 +32,7 @@ pub(super) type ProviderAnswer = Result<ProviderResponse, ProviderFailure>;
 #[expect(clippy::unnecessary_wraps, reason = "stands in lists beside failures")]
 pub(super) fn answer(status: u16, body: &Value) -> ProviderAnswer {
     let content_type = Some("application/json".to_owned());
-    Ok(ProviderResponse { status, content_type, body: body.to_string().into_bytes() })
+    Ok(ProviderResponse { status, content_type, retry_after: None, body: body.to_string().into_bytes() })
 }
 
 /// The n-th pair of tokens, for an hour.

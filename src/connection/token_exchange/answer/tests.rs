@@ -10,7 +10,12 @@ use crate::connection::fault::FaultClass;
 const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
 fn response(status: u16, content_type: &str, body: &str) -> ProviderResponse {
-    ProviderResponse { status, content_type: Some(content_type.to_owned()), body: body.as_bytes().to_vec() }
+    ProviderResponse {
+        status,
+        content_type: Some(content_type.to_owned()),
+        retry_after: None,
+        body: body.as_bytes().to_vec(),
+    }
 }
 
 fn read(status: u16, content_type: &str, body: &str) -> Result<TokenAnswer, AnswerProblem> {
