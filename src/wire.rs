@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::ports::PortError;
 
 /// What the bytes begin with. JSON, which came before it, never begins so.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The bytes of a message.
 ///

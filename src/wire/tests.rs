@@ -15,7 +15,7 @@ use crate::protocol::secret::hex;
 
 /// A digest of all examples, and the version that they are of. Where only the digest changes because examples were added,
 /// or JSON inside of them, enter the new one; where the form of a message does, [`VERSION`] grows too.
-const PINNED: (u8, &str) = (1, "92621bc0a9744a2539a7c2829a6c2302b31b70256960496b8b160c23cbb87da1");
+const PINNED: (u8, &str) = (2, "e13f2d39e250f1899827fa72d7da68662a00b336c310a1ea65b3cbd953565981");
 
 /// Tells the names of the variants of an enum, for whom it is asked to read one.
 struct Names<'a>(&'a mut &'static [&'static str]);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answered, Host,
-    stage::{ProviderAnswer, answer, refusal, tokens},
+    stage::{DUE, ProviderAnswer, answer, refusal, tokens},
 };
 use crate::ports::{ProviderFailure, ProviderResponse};
 
@@ -161,9 +161,8 @@ fn a_state_that_cannot_be_used_up_exchanges_nothing() {
     assert_eq!((host.callback(&query).status, host.requests()), (200, 1));
 }
 
-/// Tokens that cannot be stored are none: 503, nothing half stored, and the state is used.
-#[test]
-fn tokens_that_cannot_be_stored_are_not_there() {
+/// A return whose tokens came and could not be stored: 503, and nothing of them is half stored; then storage was mended.
+fn with_unstored_tokens() -> Host {
     let host = refused_once();
     let before = host.memory.state();
     host.provider_answers([answer(200, &tokens(1))]);
@@ -172,8 +171,34 @@ fn tokens_that_cannot_be_stored_are_not_there() {
     assert_eq!((host.callback(&query).status, host.requests()), (503, 1));
     host.memory.faults().mend_records();
     assert_eq!(host.memory.state(), before);
-    assert_eq!((host.live("shop").0, host.callback(&query).status), (409, 404));
-    assert_eq!(host.authorize("shop", "canary-code-2").status, 200);
+    assert_eq!(host.callback(&query).status, 404, "the state is used");
+    host
+}
+
+/// Architecture 4: the code is used up, so its tokens are not given up: whoever asks for a token next stores them.
+#[test]
+fn tokens_that_could_not_be_stored_are_stored_by_the_next_read() {
+    let host = with_unstored_tokens();
+    let found = (200, "canary-at-1".to_owned());
+    assert_eq!((host.live("shop"), host.requests()), (found.clone(), 1));
+    host.memory.restart();
+    assert_eq!((host.live("shop"), host.requests()), (found, 1));
+    assert_eq!(host.view("shop")["authorized"], true);
+}
+
+/// They are lost with the object, and then a person comes again; nor do they outlive a new authorization.
+#[test]
+fn tokens_that_could_not_be_stored_are_lost_by_a_restart() {
+    for is_restarted in [true, false] {
+        let host = with_unstored_tokens();
+        if is_restarted {
+            host.memory.restart();
+            assert_eq!((host.live("shop").0, host.requests()), (409, 1));
+        }
+        host.provider_answers([answer(200, &tokens(2))]);
+        assert_eq!(host.authorize("shop", "canary-code-2").status, 200);
+        assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
+    }
 }
 
 /// D13: tokens are stored, so the person is told so, though the directory does not answer; the sweep finds the
@@ -199,7 +224,7 @@ fn the_sweep_finds_a_connection_whose_row_could_not_be_written() {
     host.memory.faults().break_directory(true);
     let _ = host.callback(&query);
     host.memory.faults().break_directory(false);
-    host.wait(3_001);
+    host.wait(DUE);
     let report = host.as_root("POST", "/sweep", &Value::Null).json();
     assert_eq!(report["renewed"], 1, "{report}");
 }

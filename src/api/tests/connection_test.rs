@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answered, Host, authorized,
-    stage::{CODE_FLOW, ProviderAnswer, SERVICE, answer, parameter, refusal, tokens},
+    stage::{CODE_FLOW, DUE, ProviderAnswer, SERVICE, answer, parameter, refusal, tokens},
 };
 use crate::{
     api::Body,
@@ -259,7 +259,7 @@ fn a_result_that_was_overtaken_is_not_noted() {
 fn a_renewal_during_a_test_loses_nothing() {
     let host = with_api(|| answer(200, &json!([])));
     host.memory.slow_down(calls_api);
-    host.wait(3_000);
+    host.wait(DUE);
     let answers = host.send_all(&[root(&host, "GET", "/test", &Value::Null), host.reading("shop")]);
     assert_eq!((answers[0].json()["test_status"] == "succeeded", answers[1].status), (true, 200));
     host.run_behind();

@@ -26,7 +26,8 @@ fn a_saved_connection_is_shown_with_every_member() {
         "connection_type": "saas", "secrets": null, "saas_config": null, "name": "My Shop", "key": "shop",
         "description": "d", "access": "write", "created_at": "2023-11-14T22:13:20Z",
         "updated_at": "2023-11-14T22:13:20Z", "disabled": true, "last_test_timestamp": null,
-        "last_test_succeeded": null, "authorized": false, "enabled_actions": null, "linked_systems": []
+        "last_test_succeeded": null, "authorized": false, "enabled_actions": null, "linked_systems": [],
+        "refresh": null
     });
     assert_eq!((saved.status, saved.json()), (200, json!({ "succeeded": [expected], "failed": [] })));
     assert_eq!(host.view("shop"), expected);

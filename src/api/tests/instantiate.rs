@@ -54,7 +54,9 @@ fn a_connection_is_made_of_a_template() {
         "saas_config": { "fides_key": "shop", "name": "Json of shop", "type": "json_provider" },
         "created_at": "2023-11-14T22:13:20Z", "updated_at": "2023-11-14T22:13:20Z", "disabled": false,
         "last_test_timestamp": null, "last_test_succeeded": null, "authorized": false, "enabled_actions": null,
-        "linked_systems": []
+        "linked_systems": [],
+        "refresh": { "state": "good", "last_at": null, "next_at": null, "expires_at": null, "failures": 0,
+            "fault_class": null, "fault": null, "error": null }
     });
     assert_eq!((made.status, made.json()), (200, json!({ "connection": connection, "dataset": null })));
     assert_eq!(host.view("shop"), connection);

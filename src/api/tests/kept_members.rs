@@ -43,7 +43,8 @@ fn what_a_definition_asks_for_is_kept() {
     ]);
     assert_eq!(host.authorize("shop", "canary-code-1").status, 200);
     let expected = json!({ "access_token": "canary-at-1", "token_type": "Bearer", "expires_in": 3600,
-        "expires_at": 1_700_003_600, "scope": "a b", "tenant": "canary-tenant", "plan": 7 });
+        "expires_at": 1_700_003_600, "scope": "a b", "tenant": "canary-tenant", "plan": 7,
+        "refresh_state": "good" });
     assert_eq!(shown(&host), expected);
     let dump = host.memory.dump();
     assert!(!dump.contains("canary-tenant") && !dump.contains("canary-more"), "{dump}");

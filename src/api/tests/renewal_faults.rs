@@ -1,19 +1,26 @@
 //! Renewals that fail: at the provider, in our storage, in the directory.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{
     Host, authorized,
-    stage::{ProviderAnswer, answer, live, parameter, refusal, tokens},
+    stage::{DUE, ProviderAnswer, answer, live, longest, parameter, refusal, tokens},
+    sweep::report,
 };
-use crate::ports::{ProviderFailure, ProviderResponse};
+use crate::{
+    connection::key::ConnectionKey,
+    ports::{ProviderFailure, ProviderResponse},
+};
 
 /// The n-th access token, as a read that found it.
 fn found(number: u32) -> (u16, String) {
     (200, format!("canary-at-{number}"))
 }
 
-/// D14: each fault: what the reader gets, that nobody asks again before the back-off is over, and that it heals.
+/// D14: each fault: what the reader gets, where the connection stands, that nobody asks again before the back-off is over,
+/// and that it heals. Where the operator must act, it is much longer.
 #[test]
 fn a_fault_is_reported_until_the_back_off_is_over() {
     let page = ProviderResponse {
@@ -22,31 +29,34 @@ fn a_fault_is_reported_until_the_back_off_is_over() {
         retry_after: None,
         body: b"<p>canary".to_vec(),
     };
-    let faults: [(ProviderAnswer, u16, &str); 11] = [
-        (Err(ProviderFailure::Unreachable), 502, "The provider of shop cannot be reached."),
-        (Err(ProviderFailure::TimedOut), 504, "The provider of shop did not answer in time."),
-        (Err(ProviderFailure::TooLarge(200)), 502, "The provider of shop did not give a token answer."),
-        (Ok(page), 502, "The provider of shop did not give a token answer."),
-        (answer(200, &json!({ "expires_in": 5 })), 502, "The provider of shop did not give a token answer."),
-        (answer(500, &json!({ "error": "canary" })), 502, "The provider of shop failed."),
-        (answer(504, &json!({})), 504, "The provider of shop did not answer in time."),
-        (answer(429, &json!({})), 502, "The provider of shop takes no more requests for now."),
-        (refusal(401, "invalid_client"), 502, "The provider of shop refused to give a token (invalid_client)."),
-        (refusal(400, "canary-at-1"), 502, "The provider of shop refused to give a token (no error code)."),
-        (answer(302, &json!({})), 502, "The provider of shop did not give a token answer."),
+    let faults: [(ProviderAnswer, u16, &str, &str); 11] = [
+        (Err(ProviderFailure::Unreachable), 502, "in_doubt", "cannot be reached."),
+        (Err(ProviderFailure::TimedOut), 504, "in_doubt", "did not answer in time."),
+        (Err(ProviderFailure::TooLarge(200)), 502, "in_doubt", "did not give a token answer."),
+        (Ok(page), 502, "in_doubt", "did not give a token answer."),
+        (answer(200, &json!({ "expires_in": 5 })), 502, "in_doubt", "did not give a token answer."),
+        (answer(500, &json!({ "error": "canary" })), 502, "failing", "failed."),
+        (answer(504, &json!({})), 504, "in_doubt", "did not answer in time."),
+        (answer(429, &json!({})), 502, "failing", "takes no more requests for now."),
+        (refusal(401, "invalid_client"), 502, "stopped", "refused to give a token (invalid_client)."),
+        (refusal(400, "canary-at-1"), 502, "failing", "refused to give a token (no error code)."),
+        (answer(302, &json!({})), 502, "in_doubt", "did not give a token answer."),
     ];
-    for (fault, status, detail) in faults {
+    for (fault, status, state, detail) in faults {
         let host = Host::new().with_authorized("shop");
         host.provider_answers([fault, answer(200, &tokens(2))]);
         host.wait(3_600);
-        let expected = (status, detail.to_owned());
-        for wait in [0, 0, 29] {
+        let expected = (status, format!("The provider of shop {detail}"));
+        let back_off = if state == "stopped" { 1_800 } else { 30 };
+        for wait in [0, 0, back_off - 1] {
             host.wait(wait);
             assert_eq!((host.live("shop"), host.requests()), (expected.clone(), 2), "{detail}");
         }
-        assert_eq!(host.view("shop")["authorized"], true);
-        host.wait(1);
+        let view = host.view("shop");
+        assert_eq!((&view["authorized"], &view["refresh"]["state"]), (&json!(true), &json!(state)), "{detail}");
+        host.wait(longest(back_off) - back_off + 1);
         assert_eq!((host.live("shop"), host.requests()), (found(2), 3));
+        assert_eq!(host.view("shop")["refresh"]["state"], "good");
     }
 }
 
@@ -54,8 +64,8 @@ fn a_fault_is_reported_until_the_back_off_is_over() {
 #[test]
 fn a_fault_behind_leaves_the_valid_token() {
     let host = Host::new().with_authorized("shop");
-    host.provider_answers([Err(ProviderFailure::Unreachable), answer(503, &json!({})), answer(200, &tokens(2))]);
-    for (wait, number, requests) in [(3_000, 1, 2), (29, 1, 2), (1, 1, 3), (59, 1, 3), (1, 1, 4), (0, 2, 4)] {
+    host.provider_answers([answer(500, &json!({})), answer(503, &json!({})), answer(200, &tokens(2))]);
+    for (wait, number, requests) in [(DUE, 1, 2), (29, 1, 2), (9, 1, 3), (59, 1, 3), (16, 1, 4), (0, 2, 4)] {
         host.wait(wait);
         assert_eq!(host.live("shop"), found(number), "{requests}");
         host.run_behind();
@@ -63,7 +73,7 @@ fn a_fault_behind_leaves_the_valid_token() {
     }
 }
 
-/// The back-off doubles up to an hour, and starts again after a success.
+/// The back-off doubles up to an hour, each up to a quarter longer, and starts again after a success.
 #[test]
 fn the_back_off_doubles_and_is_forgotten_by_a_success() {
     let host = Host::new().with_service("shop");
@@ -74,13 +84,13 @@ fn the_back_off_doubles_and_is_forgotten_by_a_success() {
         assert_eq!((host.live("shop").0, host.requests()), (502, requests));
         host.wait(wait - 1);
         assert_eq!((host.live("shop").0, host.requests()), (502, requests), "{wait}");
-        host.wait(1);
+        host.wait(longest(wait) - wait + 1);
     }
     host.provider_answers([answer(200, &tokens(1)), answer(500, &json!({})), answer(200, &tokens(2))]);
     assert_eq!(host.live("shop"), found(1));
     host.wait(3_600);
     assert_eq!(host.live("shop").0, 502);
-    host.wait(30);
+    host.wait(longest(30));
     assert_eq!(host.live("shop"), found(2));
 }
 
@@ -102,15 +112,22 @@ fn a_refusal_of_client_credentials_needs_no_person() {
     host.provider_answers([refusal(400, "invalid_grant"), answer(200, &tokens(1))]);
     let detail = "The provider of shop refused to give a token (invalid_grant).";
     assert_eq!(host.live("shop"), (502, detail.to_owned()));
-    host.wait(30);
+    host.wait(longest(30));
     assert_eq!(host.live("shop"), found(1));
 }
 
+/// What a connection stores but how its renewals went, and that.
+fn stored(host: &Host) -> (BTreeMap<&'static str, String>, Value) {
+    let mut parts = host.memory.copy_of(&ConnectionKey::parse("shop").unwrap());
+    let condition = parts.remove("condition").unwrap();
+    (parts, serde_json::from_str(&condition).unwrap())
+}
+
 /// An expired connection whose storage broke while the provider was answering: three readers got 503, the second tokens
-/// came and were not stored; then storage was mended.
+/// came and nothing of them was stored, only that the refresh token was being sent; then storage was mended.
 fn with_unstored_answer() -> Host {
     let host = Host::new().with_authorized("shop");
-    let before = host.memory.state();
+    let (before, _) = stored(&host);
     host.wait(3_600);
     let faults = host.memory.faults();
     host.memory.provider(move |_| {
@@ -121,7 +138,9 @@ fn with_unstored_answer() -> Host {
     assert!(answers.iter().all(|answer| answer.status == 503));
     assert!(answers[0].log.contains("record storage is broken"), "{}", answers[0].log);
     host.memory.faults().mend_records();
-    assert_eq!((host.memory.state(), host.requests()), (before, 2));
+    let (parts, condition) = stored(&host);
+    assert_eq!((parts, host.requests()), (before, 2));
+    assert!(condition["attempt"].is_string() && condition["state"] == "good", "{condition}");
     host.provider_answers([answer(200, &tokens(3))]);
     host
 }
@@ -143,16 +162,21 @@ fn an_answer_that_could_not_be_stored_is_stored_later() {
 #[test]
 fn an_answer_that_could_not_be_stored_is_stored_by_the_sweep() {
     let host = with_unstored_answer();
-    assert_eq!(host.as_root("POST", "/sweep", &Value::Null).json()["renewed"], 1);
+    assert_eq!(host.sweep(), report(&[("due", 1), ("not_due", 1)]));
+    assert_eq!(host.requests(), 2);
+    host.memory.restart();
     assert_eq!((host.live("shop"), host.requests()), (found(2), 2));
+    assert_eq!(host.sweep(), report(&[]));
 }
 
-/// What was not stored does not outlive the object: after a restart the provider is asked again.
+/// What was not stored does not outlive the object: after a restart its answer is as good as lost, and the old refresh token
+/// is tried once more, since the access token has expired.
 #[test]
 fn an_answer_that_could_not_be_stored_is_lost_by_a_restart_only() {
     let host = with_unstored_answer();
     host.memory.restart();
     assert_eq!((host.live("shop"), host.requests()), (found(3), 3));
+    assert_eq!(parameter(&host.memory.sent()[2], "refresh_token"), "canary-rt-1");
 }
 
 /// Nor does it outlive the credentials that it was got with.
@@ -196,9 +220,9 @@ fn an_answer_is_kept_also_when_another_request_noticed_the_broken_storage() {
     host.provider_answers([answer(200, &tokens(2)), answer(200, &tokens(3))]);
     let authorize = authorized("GET", "/api/v1/connection/shop/authorize", &host.root(), &Value::Null);
     let reading = host.reading("shop");
-    host.memory.faults().break_records_after(0);
+    host.memory.faults().break_records_after(1);
     let answers = host.send_all(&[reading, authorize]);
-    assert_eq!((answers[0].status, answers[1].status), (503, 503));
+    assert_eq!((answers[0].status, answers[1].status, host.requests()), (503, 503, 2));
     host.memory.faults().mend_records();
     assert_eq!((host.live("shop"), host.requests()), (found(2), 2));
 }
@@ -228,12 +252,10 @@ fn a_renewal_needs_no_directory_and_the_sweep_repairs_the_row() {
     host.memory.faults().break_directory(true);
     assert_eq!(host.live("shop"), found(2));
     host.memory.faults().break_directory(false);
-    let sweep = || host.as_root("POST", "/sweep", &Value::Null).json();
-    let stale = sweep();
-    assert_eq!((&stale["due"], &stale["not_due"], &stale["renewed"]), (&json!(1), &json!(1), &json!(0)));
-    assert_eq!(sweep()["due"], 0);
-    host.wait(3_000);
-    assert_eq!(sweep()["renewed"], 1);
+    assert_eq!(host.sweep(), report(&[("due", 1), ("not_due", 1)]));
+    assert_eq!(host.sweep(), report(&[]));
+    host.wait(DUE);
+    assert_eq!(host.sweep(), report(&[("due", 1), ("renewed", 1)]));
     assert_eq!(host.live("shop"), found(3));
 }
 

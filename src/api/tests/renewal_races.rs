@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Host, authorized,
-    stage::{CODE_FLOW, answer, callback, live, parameter, query, refusal, service_secrets, tokens},
+    stage::{CODE_FLOW, DUE, answer, callback, live, parameter, query, refusal, service_secrets, tokens},
 };
 use crate::{api::Body, ports::ProviderRequest};
 
@@ -47,7 +47,7 @@ fn a_connection_deleted_during_a_renewal_stays_deleted() {
 fn a_connection_deleted_during_a_renewal_behind_stays_deleted() {
     let host = Host::new().with_authorized("shop");
     host.provider_answers([answer(200, &tokens(2))]);
-    host.wait(3_000);
+    host.wait(DUE);
     assert_eq!(host.live("shop"), found(1));
     assert_eq!(host.as_root("DELETE", "/connection/shop", &Value::Null).status, 204);
     host.run_behind();

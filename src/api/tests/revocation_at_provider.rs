@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{
     Answered, Host, authorized,
     stage::{
-        CODE_FLOW, ProviderAnswer, SERVICE, answer, callback, live, parameter, query, refusal, service_secrets, tokens,
+        CODE_FLOW, DUE, ProviderAnswer, SERVICE, answer, callback, live, parameter, query, refusal, service_secrets,
+        tokens,
     },
 };
 use crate::{
@@ -320,7 +321,7 @@ fn a_deletion_is_finished_when_the_directory_is_back() {
 #[test]
 fn the_sweep_leaves_a_grant_alone_that_is_being_ended() {
     let host = with_revocation(answer(200, &Value::Null));
-    host.wait(3_000);
+    host.wait(DUE);
     let sweep = authorized("POST", "/api/v1/sweep", &host.root(), &Value::Null);
     let answers = host.send_all(&[root(&host, "POST", "/revoke"), sweep]);
     assert_eq!((answers[0].status, answers[1].json()["renewed"] == 0), (200, true), "{:?}", answers[1]);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answered, Host, bare,
-    stage::{CODE_FLOW, answer, parameter, tokens},
+    stage::{CODE_FLOW, DUE, answer, parameter, tokens},
     sweep::{report, with_services},
 };
 use crate::{
@@ -217,7 +217,7 @@ fn rows_that_do_not_tell_their_keys_are_looked_at() {
 fn a_renewal_under_way_and_a_rotation_do_not_disturb_each_other() {
     let mut host = Host::new().with_authorized("shop");
     host.redeploy(&[NEW, PREVIOUS]);
-    host.wait(3_000);
+    host.wait(DUE);
     host.provider_answers([answer(200, &json!({ "access_token": "canary-at-2", "expires_in": 3600 }))]);
     host.memory.slow_down(|_| true);
     let reading = host.reading("shop");

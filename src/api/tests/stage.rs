@@ -12,7 +12,13 @@ use crate::{
     protocol::time::Seconds,
 };
 
-/// A code flow with everything in the query; tokens live an hour and are due after 50 minutes.
+/// So many seconds after it was obtained, a token that lives for an hour may be due, and not earlier: connections differ.
+pub(super) const MAY_BE_DUE: u64 = 3_000;
+
+/// So many seconds after it was obtained, each of them is due.
+pub(super) const DUE: u64 = 3_150;
+
+/// A code flow with everything in the query; tokens live an hour and are due after 50 minutes, or somewhat later.
 pub(super) const CODE_FLOW: &str = include_str!("../../../fixtures/connector/query_code_flow.yml");
 
 /// Client credentials in a JSON body.
@@ -184,6 +190,11 @@ pub(super) fn live(answer: &Answered) -> (u16, String) {
     let body = answer.json();
     let text = body["access_token"].as_str().or_else(|| body["detail"].as_str());
     (answer.status, text.unwrap_or_default().to_owned())
+}
+
+/// The longest that a wait of so many seconds after a fault lasts: connections differ by a quarter.
+pub(super) const fn longest(wait: u64) -> u64 {
+    wait + wait / 4
 }
 
 /// Secrets of the connection that gets tokens by itself.

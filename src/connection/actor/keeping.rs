@@ -45,12 +45,11 @@ impl<P: ObjectPorts> Actor<P> {
         definition: &Definition,
         requests: Vec<(u8, ProviderRequest)>,
     ) -> Result<(TokenAnswer, u8), Failed> {
-        let named = definition.authentication().map_or(&[][..], Authentication::faults);
         let mut failed = (Fault::NotSendable, None);
         for (credentials, request) in requests {
             match self.exchange(definition, request).await {
                 Ok(answer) => return Ok((answer, credentials)),
-                Err(other) if other.0.refuses_client(named) => failed = other,
+                Err(other) if other.0.refuses_client(&definition.token_rules().faults) => failed = other,
                 Err(other) => return Err(other),
             }
         }

@@ -18,6 +18,9 @@ use crate::{
 /// The clock may be set back so far before a remembered token is looked at again.
 const CLOCK_TOLERANCE: Seconds = Seconds(60);
 
+/// A breaker holds nobody longer; if it seems so, the clock was set back.
+const LONGEST_HOLD: Seconds = Seconds(7 * 3_600);
+
 /// A token that can be answered without looking at anything else, while its instant is in between.
 pub(super) struct Remembered {
     /// The token.
@@ -155,7 +158,7 @@ impl<P: ObjectPorts> Actor<P> {
     fn decision(&self, record: &Record, renewal: Renewal, now: UnixSeconds) -> ReadDecision {
         let decision = on_read(record.grant.as_ref(), &record.condition, renewal, self.lead(record), now);
         let mut held = self.held.borrow_mut();
-        held.take_if(|(until, _)| *until <= now);
+        held.take_if(|(until, _)| *until <= now || until.since(now) > LONGEST_HOLD);
         match (decision, &*held) {
             (ReadDecision::ServeAndRenew, Some(_)) => ReadDecision::Serve,
             (ReadDecision::Renew, Some((_, fault))) => ReadDecision::BackingOff(fault.clone()),
@@ -165,8 +168,8 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// How long before its expiry a token is renewed.
     pub(super) fn lead(&self, record: &Record) -> Seconds {
-        let authentication = record.definition.as_ref().and_then(|definition| definition.authentication());
-        authentication.and_then(Authentication::refresh_lead).unwrap_or(self.settings.refresh_lead)
+        let rules = record.definition.as_ref().map(|definition| definition.token_rules());
+        rules.and_then(|rules| rules.refresh_lead).unwrap_or(self.settings.refresh_lead)
     }
 
     /// What is stored, once it is known what became of everything that was begun: an answer that could not be stored when it

@@ -25,7 +25,7 @@ use crate::{
         authorization,
         breaker::{self, Admission, Call, Outcome},
         command::{LiveToken, Refusal},
-        definition::{Authentication, Definition},
+        definition::Definition,
         fault::Fault,
         key::ConnectionKey,
         record::{Part, Record},
@@ -33,7 +33,10 @@ use crate::{
         token_exchange::{self, TokenAnswer},
     },
     ports::{PortError, ProviderRequest, random},
-    protocol::secret::{SecretDigest, SecretText},
+    protocol::{
+        secret::{SecretDigest, SecretText},
+        time::Seconds,
+    },
 };
 
 /// One renewal in the log.
@@ -129,7 +132,9 @@ impl<P: ObjectPorts> Actor<P> {
         let watched = match self.ports.admit(&attempt.call).await.unwrap_or(Admission::Go { watched: false }) {
             Admission::Go { watched } => watched,
             Admission::Wait { until, fault } => {
-                self.held.replace(Some((until, fault.clone())));
+                // Whom it held does not come all at once.
+                let [jitter] = random()?;
+                self.held.replace(Some((until.plus(Seconds(u64::from(jitter) / 8)), fault.clone())));
                 return Err(Refusal::Provider(fault).into());
             }
         }; // 1
@@ -206,9 +211,9 @@ impl<P: ObjectPorts> Actor<P> {
             return self.overtaken();
         }
         let mut record = self.existing()?;
-        let own = record.definition.as_ref().and_then(|definition| definition.authentication());
         let by_refresh_token = renewal == Renewal::ByRefreshToken;
-        let named = own.map_or(&[][..], Authentication::faults);
+        let rules = record.definition.as_ref().map(|definition| definition.token_rules());
+        let named = rules.map_or(&[][..], |rules| &rules.faults);
         let (class, is_unclassified) = (fault.class(by_refresh_token, named), fault.is_unclassified(named));
         let failure = Failure { fault, class, is_unclassified, by_refresh_token, retry_after };
         let [jitter] = random()?;
@@ -232,9 +237,10 @@ impl<P: ObjectPorts> Actor<P> {
 
 /// What an answer says about provider and client. A refusal of this one connection is an answer like any other.
 fn outcome(definition: &Definition, failure: Option<&Failed>) -> Outcome {
-    let named = definition.authentication().map_or(&[][..], Authentication::faults);
     match failure {
-        Some((fault, _)) if fault.refuses_client(named) => Outcome::CredentialsRefused(fault.clone()),
+        Some((fault, _)) if fault.refuses_client(&definition.token_rules().faults) => {
+            Outcome::CredentialsRefused(fault.clone())
+        }
         Some((Fault::Refused { .. } | Fault::NotSendable, _)) | None => Outcome::Worked,
         Some((fault, _)) => Outcome::ProviderFailed(fault.clone()),
     }

@@ -168,7 +168,7 @@ fn the_reason_is_told() {
     assert_eq!((given_up.state, given_up.reason), (RefreshState::NeedsAuthorization, Some(Reason::NotRenewable)));
 }
 
-/// C25, C26: refusals that nobody knows the meaning of count as the connection's, but not one, and not while it works.
+/// Refusals that nobody knows the meaning of count as the connection's, but not one, and not while it works.
 #[test]
 fn five_unknown_refusals_are_enough_when_the_token_has_expired() {
     let unknown = failure(Fault::Refused { error: None, status: 400 }, FaultClass::Provider);

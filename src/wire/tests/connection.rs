@@ -71,6 +71,7 @@ pub(super) fn commands() -> Vec<u8> {
         Command::Reseal,
         Command::Test,
         Command::Revoke,
+        Command::Report(text("0f")),
     ];
     let key = ConnectionKey::parse("a.key").unwrap();
     let addressed = sent(&Addressed { key, command: Command::PutSecrets(secrets()) });
