@@ -107,6 +107,8 @@ struct Shared {
     breakers: RefCell<BTreeMap<String, Breaker>>,
     /// How many rows were put so far.
     puts: Cell<u32>,
+    /// How many rows of its storage that has written.
+    rows_written: Cell<u32>,
     /// Stored parts of all connections: they outlive the objects.
     records: RefCell<BTreeMap<ConnectionKey, Parts>>,
     /// Their snapshots.
@@ -135,6 +137,7 @@ impl Memory {
             rows: RefCell::default(),
             breakers: RefCell::default(),
             puts: Cell::default(),
+            rows_written: Cell::default(),
             records: RefCell::default(),
             histories: RefCell::default(),
             faults: Rc::default(),
@@ -209,6 +212,11 @@ impl Memory {
     pub(crate) fn redeploy(&self, settings: Rc<Settings>) {
         self.settings.replace(settings);
         self.restart();
+    }
+
+    /// How many rows of the directory were written so far.
+    pub(crate) fn directory_rows_written(&self) -> u32 {
+        self.shared.rows_written.get()
     }
 
     /// Makes the directory believe that connections need these keys.

@@ -147,7 +147,8 @@ pub trait HistoryStore {
 
 /// The directory of connections, seen from a connection.
 pub trait Directory {
-    /// Stores what is to be listed of a connection; says how many rows that wrote.
+    /// Stores what is to be listed of a connection. Says how many rows that wrote: that of the table and one of each index
+    /// whose column has changed; none where nothing has.
     async fn put(&self, row: Row) -> Result<u32, PortError>;
     /// Stores what is to be listed of a connection that is about to be made, unless another one has its instance key; says
     /// whether it did.

@@ -146,4 +146,6 @@ pub enum DirectoryReply {
     Admission(Admission),
     /// Who is due.
     Due(Vec<Due>),
+    /// How many rows of storage were written.
+    Rows(u32),
 }

@@ -153,7 +153,7 @@ pub enum Part {
 }
 
 /// One sealed text of a record, and its place.
-pub struct Sealed<'a> {
+pub struct Sealed<Text> {
     /// The part that it is stored in.
     pub part: Part,
     /// See [`Place`](super::envelope::Place).
@@ -161,19 +161,20 @@ pub struct Sealed<'a> {
     /// See [`Place`](super::envelope::Place).
     pub generation: u64,
     /// The text.
-    pub envelope: &'a mut Envelope,
+    pub envelope: Text,
 }
 
-impl Record {
-    /// Everything that is sealed, part by part: the one list of it. What is not in it survives no rotation of the application
-    /// key; so every field is named, and a new one must say whether it is sealed.
-    pub fn sealed(&mut self) -> Vec<Sealed<'_>> {
-        let Self { profile: _, definition: _, secrets, grant, pending, link: _, condition: _ } = self;
+/// Everything that is sealed, part by part, by reference (`as_ref`) or to be changed (`as_mut`): the one list of it. What is
+/// not in it survives no rotation of the application key; so every field is named, and a new one must say whether it is
+/// sealed.
+macro_rules! everything_sealed {
+    ($record:expr, $as:ident) => {{
+        let Record { profile: _, definition: _, secrets, grant, pending, link: _, condition: _ } = $record;
         let mut sealed = Vec::new();
         let mut add = |part, field, generation, envelope: Option<_>| {
             sealed.extend(envelope.map(|envelope| Sealed { part, field, generation, envelope }));
         };
-        add(Part::Secrets, "secrets", 0, secrets.as_mut());
+        add(Part::Secrets, "secrets", 0, secrets.$as());
         if let Some(grant) = grant {
             let Grant {
                 generation,
@@ -190,20 +191,26 @@ impl Record {
                 credentials: _,
             } = grant;
             add(Part::Grant, "access_token", *generation, Some(access_token));
-            add(Part::Grant, "refresh_token", *refresh_token_generation, refresh_token.as_mut());
-            add(Part::Grant, "kept", *generation, kept.as_mut());
+            add(Part::Grant, "refresh_token", *refresh_token_generation, refresh_token.$as());
+            add(Part::Grant, "kept", *generation, kept.$as());
         }
         if let Some(Pending { state: _, expires_at: _, code_verifier, browser: _, return_to: _ }) = pending {
-            add(Part::Pending, "code_verifier", 0, code_verifier.as_mut());
+            add(Part::Pending, "code_verifier", 0, code_verifier.$as());
         }
         sealed
+    }};
+}
+
+impl Record {
+    /// Everything that is sealed, to be sealed anew.
+    pub fn sealed(&mut self) -> Vec<Sealed<&mut Envelope>> {
+        everything_sealed!(self, as_mut)
     }
 
     /// The application keys that it needs; where nothing is sealed yet, the one that will seal.
     #[must_use]
     pub fn sealed_with(&self, present: &str) -> SealedWith {
-        let mut copy = self.clone();
-        let sealed = copy.sealed();
+        let sealed: Vec<Sealed<&Envelope>> = everything_sealed!(self, as_ref);
         let key_ids: Vec<&str> = sealed.iter().filter_map(|sealed| sealed.envelope.key_id()).collect();
         SealedWith::new(if key_ids.is_empty() { vec![present] } else { key_ids })
     }

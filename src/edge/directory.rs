@@ -42,6 +42,12 @@ const INDEXES: &str = "
     CREATE INDEX IF NOT EXISTS connection_sealed_with ON connection (sealed_with);
 ";
 
+/// What of a row is as it was: what is shown, when it is due, which keys it needs.
+const SAME: &str = "SELECT name = ?2 AND view = ?3, due IS ?4, sealed_with = ?5 FROM connection WHERE key = ?1";
+
+/// Stores a row that is not there.
+const INSERT: &str = "INSERT INTO connection (key, name, view, due, sealed_with) VALUES (?1, ?2, ?3, ?4, ?5)";
+
 /// What a filter admits, by its members in order; one that is not given comes first in its line, and is all that is looked
 /// at. `lower` knows ASCII only.
 const ADMITTED: &str = "
@@ -99,7 +105,7 @@ impl Rows {
     /// Answers one request.
     fn execute(&self, request: DirectoryRequest) -> std::result::Result<DirectoryReply, PortError> {
         let reply = match request {
-            DirectoryRequest::Put(row) => self.put(&row).map(|()| DirectoryReply::Done),
+            DirectoryRequest::Put(row) => self.put(&row).map(DirectoryReply::Rows),
             DirectoryRequest::Claim(row) => self.claim(&row).map(DirectoryReply::Whether),
             DirectoryRequest::Remove(key) => self.remove(&key).map(DirectoryReply::Whether),
             DirectoryRequest::Page(query, filter) => self.page(query, &filter).map(DirectoryReply::Page),
@@ -120,20 +126,22 @@ impl Rows {
         reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }
 
-    /// Stores a row: one row of the table, and one of each index whose column may change. (`SQLite` writes an index when its
-    /// column is set, to whatever value; so `sealed_with` is set only when it is another.)
-    fn put(&self, row: &directory::Row) -> Result<()> {
+    /// Stores a row; says how many rows of storage that wrote. `SQLite` writes the index of a column that is set, to
+    /// whatever value; so columns with an index are set only when they change, and nothing is where nothing does.
+    fn put(&self, row: &directory::Row) -> Result<u32> {
         let [key, name, sealed_with] =
             [row.key.as_str(), row.name.as_str(), row.sealed_with.as_str()].map(SqlStorageValue::from);
         let (view, due) = (SqlStorageValue::from(row.view.to_string()), row.due.map_or(SqlStorageValue::Null, integer));
-        let statement =
-            "UPDATE connection SET name = ?, view = ?, due = ? WHERE key = ? AND sealed_with = ? RETURNING key";
-        let values = vec![name.clone(), view.clone(), due.clone(), key.clone(), sealed_with.clone()];
-        if !rows(&self.sql, statement, values)?.is_empty() {
-            return Ok(());
-        }
-        let statement = "INSERT OR REPLACE INTO connection (key, name, view, due, sealed_with) VALUES (?, ?, ?, ?, ?)";
-        self.sql.exec(statement, vec![key, name, view, due, sealed_with]).map(drop)
+        let values = vec![key, name, view, due, sealed_with];
+        let statement = match rows(&self.sql, SAME, values.clone())?.first() {
+            Some(same) => match [same.count(0)?, same.count(1)?, same.count(2)?] {
+                [1, 1, 1] => return Ok(0),
+                [_, same_due, same_keys] => change(same_due == 1, same_keys == 1),
+            },
+            None => INSERT.to_owned(),
+        };
+        let written = self.sql.exec(&statement, values)?.rows_written();
+        Ok(u32::try_from(written).unwrap_or(u32::MAX))
     }
 
     /// Stores a row, unless another one has its instance key; says whether it did. This looks at every row, which is rare
@@ -201,6 +209,15 @@ impl Rows {
         let statement = "SELECT key FROM connection WHERE sealed_with = ? ORDER BY random() LIMIT ?";
         keys(&rows(&self.sql, statement, vec![sealed_with.as_str().into(), i64::from(limit).into()])?)
     }
+}
+
+/// The statement that changes a row whose due instant, and whose keys, are the same or not.
+fn change(same_due: bool, same_keys: bool) -> String {
+    let (due, is_due) = if same_due { ("", "IS") } else { (", due = ?4", "IS NOT") };
+    let (keys, are_keys) = if same_keys { ("", "=") } else { (", sealed_with = ?5", "<>") };
+    format!(
+        "UPDATE connection SET name = ?2, view = ?3{due}{keys} WHERE key = ?1 AND due {is_due} ?4 AND sealed_with {are_keys} ?5"
+    )
 }
 
 /// The keys of connections, each alone in its row.

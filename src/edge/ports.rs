@@ -119,10 +119,10 @@ impl Multipart for EdgePorts {
     }
 }
 
-/// Stores a row of the directory, for a connection's object.
+/// Stores a row of the directory, for a connection's object; says how many rows of storage that wrote.
 pub(super) async fn put(env: &Env, row: Row) -> Result<u32, PortError> {
     match directory(env, &DirectoryRequest::Put(row)).await? {
-        DirectoryReply::Done => Ok(0),
+        DirectoryReply::Rows(written) => Ok(written),
         _ => Err(unexpected()),
     }
 }

@@ -164,6 +164,27 @@ fn a_sweep_that_dies_half_way_is_finished_by_the_next() {
     }
 }
 
+/// R5: a renewal writes at most two rows of the directory, its own and its place in the order of due instants; what changes
+/// nothing writes none.
+#[test]
+fn a_renewal_writes_two_rows_of_the_directory() {
+    let host = Host::new().with_authorized("shop");
+    host.run_behind();
+    host.wait(3_000);
+    let written = |work: &dyn Fn(&Host)| {
+        let before = host.memory.directory_rows_written();
+        work(&host);
+        host.run_behind();
+        host.memory.directory_rows_written() - before
+    };
+    host.provider_answers([answer(200, &tokens(2))]);
+    assert_eq!(written(&|host| assert_eq!(host.sweep()["renewed"], 1)), 2);
+    assert_eq!(written(&|host| assert_eq!(host.live("shop").0, 200)), 0);
+    let profile = json!([{ "key": "shop", "name": "Shop", "connection_type": "saas", "access": "read" }]);
+    let saved = |host: &Host| assert_eq!(host.as_root("PATCH", "/connection", &profile).status, 200);
+    assert_eq!(written(&saved), 1);
+}
+
 /// A connection that backs off is not asked before its time, by no sweep.
 #[test]
 fn the_sweep_respects_the_back_off() {

@@ -83,6 +83,7 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryReply::Admission(Admission::Go { watched: true }),
         DirectoryReply::Admission(Admission::Wait { until: UnixSeconds(1_700_000_000), fault: refused() }),
         DirectoryReply::Due(vec![due(), due()]),
+        DirectoryReply::Rows(2),
     ];
     [all_sent(&requests), all_sent(&replies), all_sent(&tested)].concat()
 }
