@@ -26,6 +26,7 @@ use crate::{
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
+        ticks::{Tick, Ticks},
     },
     ports::{
         Clients, Clock, ConnectionActors, Listing, Multipart, PortError, ProviderFailure, ProviderRequest,
@@ -109,6 +110,8 @@ struct Shared {
     puts: Cell<u32>,
     /// How many rows of its storage that has written.
     rows_written: Cell<u32>,
+    /// What ticks of the sweep did.
+    ticks: RefCell<Ticks>,
     /// Stored parts of all connections: they outlive the objects.
     records: RefCell<BTreeMap<ConnectionKey, Parts>>,
     /// Their snapshots.
@@ -138,6 +141,7 @@ impl Memory {
             breakers: RefCell::default(),
             puts: Cell::default(),
             rows_written: Cell::default(),
+            ticks: RefCell::default(),
             records: RefCell::default(),
             histories: RefCell::default(),
             faults: Rc::default(),
@@ -306,6 +310,19 @@ impl Listing for Memory {
         let rows = self.shared.rows()?;
         let found = rows.values().filter(|row| row.sealed_with == *keys).map(|row| row.key.clone());
         Ok(found.take(usize::try_from(limit).unwrap()).collect())
+    }
+
+    async fn ticks(&self) -> Result<Ticks, PortError> {
+        drop(self.shared.rows()?);
+        Ok(self.shared.ticks.borrow().clone())
+    }
+
+    async fn ticked(&self, tick: Tick) -> Result<(), PortError> {
+        drop(self.shared.rows()?);
+        let ticks = self.shared.ticks.take().with(tick);
+        self.shared.ticks.replace(ticks);
+        self.shared.rows_written.set(self.shared.rows_written.get() + 1);
+        Ok(())
     }
 
     async fn due(&self, now: UnixSeconds, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, PortError> {

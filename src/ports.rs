@@ -23,6 +23,7 @@ use crate::{
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
+        ticks::{Tick, Ticks},
     },
     protocol::{
         jwk::Jwk,
@@ -175,6 +176,10 @@ pub trait Listing {
     async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError>;
     /// At most `limit` connections that need exactly these keys, any of them: not always the same.
     async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError>;
+    /// What all ticks of the sweep did.
+    async fn ticks(&self) -> Result<Ticks, PortError>;
+    /// Adds a tick: one row written.
+    async fn ticked(&self, tick: Tick) -> Result<(), PortError>;
 }
 
 /// The registered connector templates, seen from a request.

@@ -6,7 +6,10 @@ use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, gua
 use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     config::Problem,
-    connection::sweep::{self, ResealReport, SweepReport},
+    connection::{
+        sweep::{self, ResealReport, SweepReport, Swept},
+        ticks::Tick,
+    },
     ports::PortError,
     protocol::time::UnixSeconds,
 };
@@ -64,12 +67,19 @@ pub async fn tick<P: Ports>(deployment: &Result<Deployment, Vec<Problem>>, ports
 /// Connections first, those that are due before those that are sealed with an earlier key, then what the registry need
 /// not remember any longer. One does not keep the other from running.
 async fn sweep_and_prune<P: Ports>(ports: &P, deployment: &Deployment) -> (Report, Option<PortError>) {
-    let now = ports.now();
-    let (connections, fault) = sweep::run(ports).await;
+    let began = ports.now();
+    // Where that is not known, from the beginning: should the directory be broken, its next answer says so.
+    let start = ports.ticks().await.ok().and_then(|ticks| ticks.stopped_at);
+    let Swept { report: connections, stopped_at, fault } = sweep::run(ports, start).await;
     let rotation = sweep::reseal(ports, &deployment.settings).await;
-    let pruned = prune(ports, now.minus(deployment.settings.audit_retention)).await;
-    let fault = fault.as_ref().or(rotation.as_ref().err()).or(pruned.as_ref().err()).cloned();
-    (Report { connections, rotation: rotation.ok(), pruned: pruned.ok() }, fault)
+    let pruned = prune(ports, began.minus(deployment.settings.audit_retention)).await;
+    let counted = match connections.clone() {
+        Some(report) => ports.ticked(Tick { began, took: ports.now().since(began), report, stopped_at }).await,
+        None => Ok(()),
+    };
+    let faults = [fault, rotation.as_ref().err().cloned(), pruned.as_ref().err().cloned(), counted.err()];
+    let report = Report { connections, rotation: rotation.ok(), pruned: pruned.ok() };
+    (report, faults.into_iter().flatten().next())
 }
 
 /// Has the registry forget what has expired; says how many rows that were.

@@ -10,6 +10,7 @@ use super::{
     breaker::{Admission, Call, Outcome},
     key::ConnectionKey,
     rotation::SealedWith,
+    ticks::{Tick, Ticks},
 };
 use crate::protocol::{
     json_text,
@@ -125,6 +126,10 @@ pub enum DirectoryRequest {
     Admit(Call),
     /// See [`crate::ports::Breakers::report`].
     Report(Call, Outcome),
+    /// See [`crate::ports::Listing::ticks`].
+    Ticks,
+    /// See [`crate::ports::Listing::ticked`].
+    Ticked(Tick),
 }
 
 /// What the directory object answers.
@@ -148,4 +153,6 @@ pub enum DirectoryReply {
     Due(Vec<Due>),
     /// How many rows of storage were written.
     Rows(u32),
+    /// What ticks did.
+    Ticks(Ticks),
 }

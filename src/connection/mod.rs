@@ -22,5 +22,6 @@ pub mod secrets;
 pub mod state;
 pub mod sweep;
 pub mod template;
+pub mod ticks;
 pub mod token_exchange;
 pub mod yaml;

@@ -14,7 +14,7 @@ use futures_util::{
     StreamExt,
     stream::{self, Stream},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     command::{Command, Reply, ResealOutcome, SweepOutcome},
@@ -47,7 +47,7 @@ const PATIENCE: Seconds = Seconds(300);
 const CONCURRENCY: usize = 6;
 
 /// What a tick did: one line in the log, and the answer of `POST /api/v1/sweep`.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepReport {
     /// Connections that were due and taken.
     pub due: u32,
@@ -69,18 +69,34 @@ pub struct SweepReport {
     pub left: bool,
 }
 
-/// The way through what is due, until a tick has had enough. By places and not by asking again: one that did not answer
-/// is still due, and must not come twice.
+/// What came of a tick.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Swept {
+    /// What it did; none: it could not even begin.
+    pub report: Option<SweepReport>,
+    /// The last connection that it took, where it left others: the next tick begins after it.
+    pub stopped_at: Option<Due>,
+    /// What kept it from going on.
+    pub fault: Option<PortError>,
+}
+
+/// The way through what is due, from where the last tick stopped round to there again, until this one has had enough. So
+/// two thousand that do not answer keep none from its turn. By places and not by asking what is due again: one that did
+/// not answer is due still, and must not come twice.
 struct Course<'a, P> {
     /// The outside.
     ports: &'a P,
     /// When the tick began, and what counts as due.
     began: UnixSeconds,
+    /// Where it began, until it comes to the end and goes on from the beginning.
+    start: Option<Due>,
+    /// Where it ends, after that.
+    end: Option<Due>,
     /// What was read and not yet taken.
     page: vec::IntoIter<Due>,
-    /// Whether that page is the last.
+    /// Whether there is none behind that page.
     is_last: bool,
-    /// The last one that was taken.
+    /// The last one that was taken, where pages are read from.
     last: Option<Due>,
     /// How many were taken.
     taken: u32,
@@ -92,13 +108,15 @@ struct Course<'a, P> {
 
 impl<'a, P: Clock + Listing> Course<'a, P> {
     /// At its beginning.
-    fn new(ports: &'a P) -> Self {
+    fn new(ports: &'a P, start: Option<Due>) -> Self {
         Self {
             ports,
             began: ports.now(),
+            last: start.clone(),
+            start,
+            end: None,
             page: Vec::new().into_iter(),
             is_last: false,
-            last: None,
             taken: 0,
             is_over: false,
             fault: None,
@@ -121,12 +139,20 @@ impl<'a, P: Clock + Listing> Course<'a, P> {
 
     /// The next one that is due, whether or not it is to be taken.
     async fn next(&mut self) -> Result<Option<Due>, PortError> {
-        if self.page.len() == 0 && !self.is_last {
-            let page = self.ports.due(self.began, self.last.as_ref(), PAGE).await?;
-            self.is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
-            self.page = page.into_iter();
+        loop {
+            match self.page.next() {
+                Some(due) => return Ok(Some(due).filter(|due| self.end.as_ref().is_none_or(|end| due <= end))),
+                None if !self.is_last => {
+                    let page = self.ports.due(self.began, self.last.as_ref(), PAGE).await?;
+                    self.is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
+                    self.page = page.into_iter();
+                }
+                None if self.start.is_some() => {
+                    (self.end, self.last, self.is_last) = (self.start.take(), None, false);
+                }
+                None => return Ok(None),
+            }
         }
-        Ok(self.page.next())
     }
 }
 
@@ -135,13 +161,17 @@ fn is_late(ports: &impl Clock, began: UnixSeconds) -> bool {
     began.plus(PATIENCE) <= ports.now()
 }
 
-/// Renews what is due. Gives what it did, unless it could not even begin, and what kept it from going on.
-pub async fn run<P: Clock + ConnectionActors + Listing>(ports: &P) -> (Option<SweepReport>, Option<PortError>) {
-    let (mut report, mut course) = (SweepReport::default(), Course::new(ports));
+/// Renews what is due, from where the last tick stopped.
+pub async fn run<P: Clock + ConnectionActors + Listing>(ports: &P, start: Option<Due>) -> Swept {
+    let (mut report, mut course) = (SweepReport::default(), Course::new(ports, start));
     renew_all(ports, &mut course, &mut report).await;
     (report.due, report.left) = (course.taken, course.is_over);
     let has_begun = course.fault.is_none() || course.taken > 0;
-    (has_begun.then_some(report), course.fault)
+    Swept {
+        report: has_begun.then_some(report),
+        stopped_at: course.last.filter(|_| course.is_over),
+        fault: course.fault,
+    }
 }
 
 /// Has what is on the way renewed, and counts how each ended.

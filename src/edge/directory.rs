@@ -9,7 +9,7 @@ use worker::{
 };
 
 use super::{
-    breakers, hop,
+    breakers, figures, hop,
     message::into_error,
     sql::{Row, rows},
     templates,
@@ -76,6 +76,7 @@ impl Directory {
         let _ = prepare(&sql);
         let _ = sql.exec(templates::TABLE, None);
         let _ = sql.exec(breakers::TABLE, None);
+        let _ = sql.exec(figures::TABLE, None);
         Self { rows: Rc::new(Rows { sql }) }
     }
 
@@ -122,6 +123,8 @@ impl Rows {
             DirectoryRequest::Report(call, outcome) => {
                 breakers::report(&self.sql, &call, outcome).map(|()| DirectoryReply::Done)
             }
+            DirectoryRequest::Ticks => figures::ticks(&self.sql).map(DirectoryReply::Ticks),
+            DirectoryRequest::Ticked(tick) => figures::add(&self.sql, tick).map(|()| DirectoryReply::Done),
         };
         reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }

@@ -7,6 +7,7 @@ mod breakers;
 mod connection;
 mod directory;
 mod fetch;
+mod figures;
 mod hop;
 mod kv;
 mod message;

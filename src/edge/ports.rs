@@ -12,6 +12,7 @@ use crate::{
         directory::{DirectoryReply, DirectoryRequest, Due, Filter, Row},
         key::ConnectionKey,
         rotation::SealedWith,
+        ticks::{Tick, Ticks},
     },
     ports::{Clients, Clock, ConnectionActors, Listing, Multipart, PortError, Templates},
     protocol::{
@@ -84,6 +85,20 @@ impl Listing for EdgePorts {
     async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
         match directory(&self.env, &DirectoryRequest::SealedWith(keys.clone(), limit)).await? {
             DirectoryReply::Keys(keys) => Ok(keys),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn ticks(&self) -> Result<Ticks, PortError> {
+        match directory(&self.env, &DirectoryRequest::Ticks).await? {
+            DirectoryReply::Ticks(ticks) => Ok(ticks),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn ticked(&self, tick: Tick) -> Result<(), PortError> {
+        match directory(&self.env, &DirectoryRequest::Ticked(tick)).await? {
+            DirectoryReply::Done => Ok(()),
             _ => Err(unexpected()),
         }
     }

@@ -1,5 +1,6 @@
 //! The sweep: by request and by cron tick.
 
+use futures_executor::block_on;
 use futures_util::future::select;
 use serde_json::{Value, json};
 
@@ -7,7 +8,13 @@ use super::{
     Host, authorized,
     stage::{DUE, MAY_BE_DUE, answer, longest, refusal, tokens},
 };
-use crate::{api::sweep::tick, memory::turns};
+use crate::{
+    api::sweep::tick,
+    connection::ticks::Ticks,
+    memory::turns,
+    ports::{Clock, Listing, ProviderFailure},
+    protocol::time::Seconds,
+};
 
 impl Host {
     /// Runs the sweep by request: its report.
@@ -178,11 +185,34 @@ fn a_renewal_writes_two_rows_of_the_directory() {
         host.memory.directory_rows_written() - before
     };
     host.provider_answers([answer(200, &tokens(2))]);
-    assert_eq!(written(&|host| assert_eq!(host.sweep()["renewed"], 1)), 2);
+    // And the tick's own.
+    assert_eq!(written(&|host| assert_eq!(host.sweep()["renewed"], 1)), 2 + 1);
+    assert_eq!(written(&|host| assert_eq!(host.sweep()["due"], 0)), 1);
     assert_eq!(written(&|host| assert_eq!(host.live("shop").0, 200)), 0);
     let profile = json!([{ "key": "shop", "name": "Shop", "connection_type": "saas", "access": "read" }]);
     let saved = |host: &Host| assert_eq!(host.as_root("PATCH", "/connection", &profile).status, 200);
     assert_eq!(written(&saved), 1);
+}
+
+/// Each tick that came to its end is counted, by whomever it was asked for; one that could not begin is not.
+#[test]
+fn ticks_are_counted() {
+    let host = Host::new().with_authorized("shop");
+    let began = host.memory.now();
+    let ticks = || block_on(host.memory.ticks()).unwrap();
+    assert_eq!(ticks(), Ticks::default());
+    host.wait(3_000);
+    host.provider_answers([Err(ProviderFailure::Unreachable), answer(200, &tokens(2))]);
+    assert_eq!(host.sweep()["failed"], 1);
+    host.wait(30);
+    assert_eq!(host.tick()["renewed"], 1);
+    let last_at = Some(began.plus(Seconds(3_030)));
+    let expected = Ticks { ticks: 2, renewed: 1, failed: 1, last_at, ..Ticks::default() };
+    assert_eq!(ticks(), expected);
+    host.memory.faults().break_directory(true);
+    assert_eq!(host.tick()["level"], "error");
+    host.memory.faults().break_directory(false);
+    assert_eq!(ticks(), expected);
 }
 
 /// A connection that backs off is not asked before its time, by no sweep.

@@ -13,7 +13,11 @@ use futures_util::{
 
 use super::*;
 use crate::{
-    connection::{directory::Filter, rotation::SealedWith},
+    connection::{
+        directory::Filter,
+        rotation::SealedWith,
+        ticks::{Tick, Ticks},
+    },
     memory::turns,
     protocol::page::{Page, PageQuery},
 };
@@ -50,6 +54,8 @@ struct Outside {
     under_way: Cell<(usize, usize)>,
     /// How many pages are read before the directory breaks.
     pages_left: Cell<u32>,
+    /// Where the last tick stopped.
+    stopped_at: RefCell<Option<Due>>,
 }
 
 /// The key of a number.
@@ -69,6 +75,7 @@ fn outside(count: u32) -> Outside {
         answered: RefCell::default(),
         under_way: Cell::default(),
         pages_left: u32::MAX.into(),
+        stopped_at: RefCell::default(),
     }
 }
 
@@ -79,9 +86,11 @@ impl Outside {
         self
     }
 
-    /// One tick: its report, and what stopped it.
+    /// One tick from where the last one stopped: its report, and what kept it from going on.
     fn tick(&self) -> (Option<SweepReport>, Option<PortError>) {
-        block_on(run(self))
+        let Swept { report, stopped_at, fault } = block_on(run(self, self.stopped_at.take()));
+        self.stopped_at.replace(stopped_at);
+        (report, fault)
     }
 
     /// Who was asked since the last call.
@@ -148,6 +157,14 @@ impl Listing for Outside {
 
     async fn sealed_with(&self, _: &SealedWith, _: u32) -> Result<Vec<ConnectionKey>, PortError> {
         unreachable!("no rotation")
+    }
+
+    async fn ticks(&self) -> Result<Ticks, PortError> {
+        unreachable!("the tick is told where to begin")
+    }
+
+    async fn ticked(&self, _: Tick) -> Result<(), PortError> {
+        unreachable!("the tick tells its caller")
     }
 }
 
@@ -240,6 +257,27 @@ fn a_connection_that_hangs_keeps_one_seat() {
     assert_eq!(outside.answered.borrow()[595..], keys([0, 1, 2, 3, 300]));
 }
 
+/// Thousands that do not answer, and are due for longer than all others, keep none from its turn: a tick that stopped is
+/// gone on with by the next, round and round.
+#[test]
+fn what_fails_again_and_again_keeps_none_from_its_turn() {
+    let outside = outside(5_000).with(0..4_500, Conduct::Breaks);
+    let unanswered = |count, renewed, left| {
+        let report = SweepReport { due: count + renewed, renewed, unanswered: count, left, ..SweepReport::default() };
+        (Some(report), None)
+    };
+    assert_eq!((outside.tick(), outside.taken()), (unanswered(2_000, 0, true), keys(0..2_000)));
+    assert_eq!((outside.tick(), outside.taken()), (unanswered(2_000, 0, true), keys(2_000..4_000)));
+    let round = keys((4_000..5_000).chain(0..1_000));
+    assert_eq!((outside.tick(), outside.taken()), (unanswered(1_500, 500, true), round));
+    assert_eq!((outside.tick(), outside.taken()), (unanswered(2_000, 0, true), keys(1_000..3_000)));
+    // Once round is enough: none comes twice, wherever a tick begins.
+    outside.due.borrow_mut().retain(|due| due.key < key(1_200));
+    outside.stopped_at.replace(outside.due.borrow().iter().nth(699).cloned());
+    assert_eq!((outside.tick(), outside.taken()), (unanswered(1_200, 0, false), keys((700..1_200).chain(0..700))));
+    assert_eq!((outside.tick(), outside.taken()), (unanswered(1_200, 0, false), keys(0..1_200)));
+}
+
 /// A directory that breaks in the middle of a tick: what was begun is finished and counted, and the fault is told. One
 /// that cannot be read at all is no tick.
 #[test]
@@ -257,7 +295,7 @@ fn a_directory_that_breaks_ends_the_tick() {
 fn a_tick_that_dies_is_finished_by_the_next() {
     for moment in [0, 1, 2, 5, 30, 100, 700] {
         let outside = outside(600);
-        block_on(select(Box::pin(run(&outside)), turns(moment).boxed_local()));
+        block_on(select(Box::pin(run(&outside, None)), turns(moment).boxed_local()));
         let done: BTreeSet<_> = outside.answered.take().into_iter().collect();
         let (report, fault) = outside.tick();
         let rest: BTreeSet<_> = outside.answered.take().into_iter().collect();
@@ -274,10 +312,11 @@ fn ticks_that_overlap_reach_everything() {
     let outside = outside(1_500);
     let later = async {
         turns(40).await;
-        run(&outside).await
+        run(&outside, None).await
     };
-    let ((first, _), (second, _)) = block_on(join(run(&outside), later));
-    assert!(first.unwrap().due <= 1_500 && second.unwrap().due <= 1_500 && outside.due.borrow().is_empty());
+    let (first, second) = block_on(join(run(&outside, None), later));
+    let due = |swept: Swept| swept.report.unwrap().due;
+    assert!(due(first) <= 1_500 && due(second) <= 1_500 && outside.due.borrow().is_empty());
     let asked: BTreeSet<_> = outside.taken().into_iter().collect();
     assert_eq!(asked.len(), 1_500);
 }

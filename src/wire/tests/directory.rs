@@ -8,10 +8,12 @@ use crate::{
         fault::Fault,
         key::ConnectionKey,
         rotation::SealedWith,
+        sweep::SweepReport,
+        ticks::{Tick, Ticks},
     },
     protocol::{
         page::{Page, PageQuery},
-        time::UnixSeconds,
+        time::{Seconds, UnixSeconds},
     },
 };
 
@@ -33,6 +35,12 @@ fn refused() -> Fault {
 /// A connection that is due.
 fn due() -> Due {
     Due { at: UnixSeconds(1_600_000_000), key: key() }
+}
+
+/// A tick.
+fn tick() -> Tick {
+    let report = SweepReport { due: 300, renewed: 299, failed: 1, left: true, ..SweepReport::default() };
+    Tick { began: UnixSeconds(1_700_000_000), took: Seconds(300), report, stopped_at: Some(due()) }
 }
 
 /// Rows with all there is and with nothing.
@@ -70,6 +78,8 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryRequest::Report(call(), Outcome::Worked),
         DirectoryRequest::Report(call(), Outcome::ProviderFailed(Fault::Busy)),
         DirectoryRequest::Report(call(), Outcome::CredentialsRefused(refused())),
+        DirectoryRequest::Ticks,
+        DirectoryRequest::Ticked(tick()),
     ];
     let replies = [
         DirectoryReply::Done,
@@ -84,6 +94,8 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryReply::Admission(Admission::Wait { until: UnixSeconds(1_700_000_000), fault: refused() }),
         DirectoryReply::Due(vec![due(), due()]),
         DirectoryReply::Rows(2),
+        DirectoryReply::Ticks(Ticks::default()),
+        DirectoryReply::Ticks(Ticks::default().with(tick())),
     ];
     [all_sent(&requests), all_sent(&replies), all_sent(&tested)].concat()
 }
