@@ -86,6 +86,7 @@ const postern :Workerd.Worker = (
     (name = "ALLOWED_HOSTS", fromEnvironment = "ALLOWED_HOSTS"),
     (name = "ALLOW_LOOPBACK_PROVIDERS", fromEnvironment = "ALLOW_LOOPBACK_PROVIDERS"),
     (name = "REFRESH_LEAD_SECONDS", fromEnvironment = "REFRESH_LEAD_SECONDS"),
+    (name = "REFRESH_ALARMS", fromEnvironment = "REFRESH_ALARMS"),
     (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),
     (name = "AUDIT_RETENTION_DAYS", fromEnvironment = "AUDIT_RETENTION_DAYS"),
     (name = "APP_ENCRYPTION_KEYS_PREVIOUS", fromEnvironment = "APP_ENCRYPTION_KEYS_PREVIOUS"),

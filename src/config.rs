@@ -334,7 +334,7 @@ pub(crate) mod tests {
         assert_eq!(settings.access_token_lifetime, Seconds(691_200));
         assert_eq!((settings.refresh_lead, settings.revocation_lag), (Seconds(600), Seconds(10)));
         assert_eq!(settings.audit_retention, Seconds(90 * 86_400));
-        assert!(!settings.allow_loopback_providers && settings.cors_origins.is_empty());
+        assert!(!settings.allow_loopback_providers && settings.cors_origins.is_empty() && settings.refresh_alarms);
     }
 
     /// T41: root id or secret unset, empty or from a sample file.
@@ -347,8 +347,13 @@ pub(crate) mod tests {
 
     #[test]
     fn every_problem_is_reported_at_once() {
-        let names = wrong(&[("PUBLIC_URL", ""), ("REFRESH_LEAD_SECONDS", "soon"), ("ALLOW_LOOPBACK_PROVIDERS", "yes")]);
-        assert_eq!(names, ["PUBLIC_URL", "ALLOW_LOOPBACK_PROVIDERS", "REFRESH_LEAD_SECONDS"]);
+        let names = wrong(&[
+            ("PUBLIC_URL", ""),
+            ("REFRESH_LEAD_SECONDS", "soon"),
+            ("ALLOW_LOOPBACK_PROVIDERS", "yes"),
+            ("REFRESH_ALARMS", "on"),
+        ]);
+        assert_eq!(names, ["PUBLIC_URL", "ALLOW_LOOPBACK_PROVIDERS", "REFRESH_LEAD_SECONDS", "REFRESH_ALARMS"]);
     }
 
     #[test]
