@@ -2,15 +2,16 @@
 import { Failure } from '../lib.mjs';
 
 /** Puts load on one case: requests/s, milliseconds (over every single answer), the server's CPU in µs per request. */
-export async function load({ name, server, ...request }, connections, seconds) {
+export async function load(one, connections, seconds) {
+  const { name, server, url, method = 'GET', headers, body } = one;
   const { default: autocannon } = await import('autocannon'); // not at the top: set-up may install it first
   const latencies = [];
   const cpu = server.cpuSeconds();
   const start = performance.now();
   const result = await new Promise((resolve, reject) => {
-    autocannon({ ...request, connections, duration: seconds, sampleInt: 100 }, (error, result) =>
-      (error ? reject(error) : resolve(result)),
-    ).on('response', (_client, _status, _bytes, milliseconds) => latencies.push(milliseconds));
+    const options = { url, method, headers, body, connections, duration: seconds, sampleInt: 100 };
+    autocannon(options, (error, result) => (error ? reject(error) : resolve(result)))
+      .on('response', (_client, _status, _bytes, milliseconds) => latencies.push(milliseconds));
   });
   const elapsed = (performance.now() - start) / 1000;
   const used = server.cpuSeconds() - cpu;

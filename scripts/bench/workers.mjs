@@ -1,18 +1,21 @@
 // The two Workers that are measured: how they are built, and started in a workerd of their own.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { build } from '../build.mjs';
 import { Failure, inRoot, npmBin, onExit, progress, run } from '../lib.mjs';
-import { setUp } from '../setup.mjs';
 
 export const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 20_000;
+const MEMORY = '/dev/shm';
+const ROOM = 2 ** 30; // bytes
+
+/** Where state is kept. On a disk most of what is measured is how fast it syncs, so in memory unless told otherwise. */
+export const STATE = process.env.TMPDIR || (hasRoom(MEMORY) ? MEMORY : tmpdir());
 const require = createRequire(inRoot('package.json'));
 
 /** Name, module, text config, further sockets of the config, and a path that costs nothing. */
@@ -25,11 +28,8 @@ export const BASELINE = {
   name: 'baseline', wasm: join(FOLDER, 'build', 'index_bg.wasm'), config: join(FOLDER, 'baseline.capnp'),
   sockets: [], idle: '/',
 };
-
-/** Builds what is not current. */
-export async function buildWorkers() {
-  const { workerBuild, wasmBindgen } = await setUp();
-  await build();
+/** Builds what is not current of the Worker beside Postern. */
+export async function buildBaseline({ workerBuild, wasmBindgen }) {
   const env = { WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: npmBin('wasm-opt'), ESBUILD_BIN: npmBin('esbuild') };
   await progress('building the baseline Worker', async (onLine) => {
     await run(workerBuild, ['--release', '--locked'], { env, onLine, cwd: FOLDER });
@@ -44,10 +44,13 @@ export function moduleSize({ wasm }) {
   return { raw: bytes.length, gzip: gzipSync(bytes).length };
 }
 
-/** Starts a Worker with empty state: `{ url, startedIn, cpuSeconds, stop }`; it took `startedIn` ms to answer. */
-export async function start(worker, settings = () => ({})) {
+/**
+ * Starts a Worker, with empty state of its own or with that of a folder, which outlives it:
+ * `{ url, startedIn, cpuSeconds, stop }`; it took `startedIn` ms to answer.
+ */
+export async function start(worker, settings = () => ({}), folder) {
   const url = `http://${HOST}:${await freePort()}`;
-  const state = mkdtempSync(join(tmpdir(), 'postern-bench-'));
+  const state = folder ?? mkdtempSync(join(STATE, 'postern-bench-'));
   const clock = performance.now();
   const child = spawn(require('workerd').default, [
     'serve', '--experimental', `--socket-addr=http=${new URL(url).host}`, ...worker.sockets,
@@ -57,7 +60,7 @@ export async function start(worker, settings = () => ({})) {
   const ended = new Promise((resolve) => child.once('error', resolve).once('exit', resolve));
   const end = () => {
     child.kill('SIGKILL'); // TERM would drain connections
-    rmSync(state, { recursive: true, force: true, maxRetries: 5 });
+    if (!folder) rmSync(state, { recursive: true, force: true, maxRetries: 5 });
   };
   const forget = onExit(end);
   const stop = async () => {
@@ -68,6 +71,12 @@ export async function start(worker, settings = () => ({})) {
   };
   await firstAnswer(worker, url, child);
   return { url, startedIn: performance.now() - clock, cpuSeconds: () => cpuSeconds(child.pid), stop };
+}
+
+function hasRoom(folder) {
+  if (!existsSync(folder)) return false;
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize >= ROOM;
 }
 
 /** The first complaints tell enough; a case that fails makes thousands. */
