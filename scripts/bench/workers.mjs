@@ -1,4 +1,4 @@
-// The two Workers that are measured: how they are built, and started in a workerd of their own.
+// The two Workers that are measured, and one that is not: how they are built, and started in a workerd of their own.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -28,6 +28,11 @@ export const BASELINE = {
   name: 'baseline', wasm: join(FOLDER, 'build', 'index_bg.wasm'), config: join(FOLDER, 'baseline.capnp'),
   sockets: [], idle: '/',
 };
+/** Runs SQL in the databases of Postern's objects while no Postern does. */
+export const SURGEON = {
+  name: 'surgeon', config: inRoot('tests', 'workerd', 'surgeon.capnp'), sockets: [], idle: '/',
+};
+
 /** Builds what is not current of the Worker beside Postern. */
 export async function buildBaseline({ workerBuild, wasmBindgen }) {
   const env = { WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: npmBin('wasm-opt'), ESBUILD_BIN: npmBin('esbuild') };

@@ -1,5 +1,5 @@
 // Runs the SQL of a request's body in the database of the object that the path names (`/Registry/registry`), and answers
-// the rows of the last statement.
+// the rows of the last statement. `/` answers nothing, once it listens.
 import { DurableObject } from 'cloudflare:workers';
 
 class Patient extends DurableObject {
@@ -15,6 +15,6 @@ export class Directory extends Patient {}
 export default {
   fetch(request, env) {
     const [, kind, name] = new URL(request.url).pathname.split('/');
-    return env[kind].getByName(name).fetch(request);
+    return kind ? env[kind].getByName(name).fetch(request) : new Response();
   },
 };
