@@ -122,6 +122,8 @@ struct Shared {
     under_way: Cell<(usize, usize)>,
     /// Which requests take the provider much longer than others.
     is_slow: Cell<fn(&ProviderRequest) -> bool>,
+    /// How often others run while the circuit breakers are asked.
+    admission_turns: Cell<u32>,
     /// When whose alarm rings.
     alarms: RefCell<BTreeMap<ConnectionKey, UnixSeconds>>,
     /// What renewals said for the log.
@@ -147,6 +149,7 @@ impl Memory {
             faults: Rc::default(),
             under_way: Cell::default(),
             is_slow: Cell::new(|_| false),
+            admission_turns: Cell::default(),
             alarms: RefCell::default(),
             lines: RefCell::default(),
             spawner,
@@ -173,6 +176,11 @@ impl Memory {
     /// Makes the provider slow for some requests: others overtake them.
     pub(crate) fn slow_down(&self, is_slow: fn(&ProviderRequest) -> bool) {
         self.shared.is_slow.set(is_slow);
+    }
+
+    /// Makes the circuit breakers slow.
+    pub(crate) fn slow_breakers(&self) {
+        self.shared.admission_turns.set(40);
     }
 
     /// The requests that reached the provider so far.

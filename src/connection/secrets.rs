@@ -46,12 +46,6 @@ pub fn succeed(
     if issues.is_empty() { Ok(next) } else { Err(issues) }
 }
 
-/// stub
-#[must_use]
-pub fn credentials(secrets: &Map<String, Value>) -> Vec<Map<String, Value>> {
-    vec![secrets.clone()]
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -12,8 +12,9 @@ use crate::{
 };
 
 impl Breakers for MemoryObject {
+    /// At once, unless told otherwise: so that what a test has happen during a renewal happens while the provider is asked.
     async fn admit(&self, call: &Call) -> Result<Admission, PortError> {
-        turns(1).await;
+        turns(self.shared.admission_turns.get()).await;
         drop(self.shared.rows()?);
         let (admission, changes) = call.admitted(&self.shared.breakers_of(call), self.shared.now.get());
         self.shared.change(call, changes);

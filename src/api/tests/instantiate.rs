@@ -56,7 +56,7 @@ fn a_connection_is_made_of_a_template() {
         "last_test_timestamp": null, "last_test_succeeded": null, "authorized": false, "enabled_actions": null,
         "linked_systems": [],
         "refresh": { "state": "good", "last_at": null, "next_at": null, "expires_at": null, "failures": 0,
-            "fault_class": null, "fault": null, "error": null }
+            "fault_class": null, "fault": null, "error": null, "reason": null }
     });
     assert_eq!((made.status, made.json()), (200, json!({ "connection": connection, "dataset": null })));
     assert_eq!(host.view("shop"), connection);

@@ -42,6 +42,22 @@ fn a_connection_deleted_during_a_renewal_stays_deleted() {
     assert_eq!(host.live("shop").0, 404);
 }
 
+/// Deleted, or given other secrets, while the circuit breakers are asked: the provider is not asked any more.
+#[test]
+fn what_changes_while_the_breakers_are_asked_ends_the_renewal() {
+    for (method, tail, body, status) in [
+        ("DELETE", "", Value::Null, 404),
+        ("PUT", "/secret?verify=false", json!({ "client_id": "new", "client_secret": "canary-new" }), 409),
+    ] {
+        let host = expired();
+        host.memory.slow_breakers();
+        let answers = host.send_all(&[host.reading("shop"), root(&host, method, tail, &body)]);
+        assert_eq!((answers[0].status, answers[1].status < 300), (status, true), "{method}");
+        host.run_behind();
+        assert_eq!((host.requests(), host.live("shop").0), (1, status), "{method}");
+    }
+}
+
 /// The same for a renewal that nobody waits for.
 #[test]
 fn a_connection_deleted_during_a_renewal_behind_stays_deleted() {

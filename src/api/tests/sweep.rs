@@ -12,7 +12,7 @@ use crate::{
     api::sweep::tick,
     connection::ticks::Ticks,
     memory::turns,
-    ports::{Clock, Listing, ProviderFailure},
+    ports::{Clock, Listing},
     protocol::time::Seconds,
 };
 
@@ -159,7 +159,7 @@ fn overlapping_sweeps_renew_once() {
 fn a_sweep_that_dies_half_way_is_finished_by_the_next() {
     for moment in [4, 12, 20, 30] {
         let host = with_services(20);
-        host.wait(3_000);
+        host.wait(DUE);
         let dying = select(Box::pin(tick(&host.deployment, &host.memory)), Box::pin(turns(moment)));
         host.pool.borrow_mut().run_until(async { drop(dying.await) });
         host.run_behind();
@@ -177,7 +177,7 @@ fn a_sweep_that_dies_half_way_is_finished_by_the_next() {
 fn a_renewal_writes_two_rows_of_the_directory() {
     let host = Host::new().with_authorized("shop");
     host.run_behind();
-    host.wait(3_000);
+    host.wait(DUE);
     let written = |work: &dyn Fn(&Host)| {
         let before = host.memory.directory_rows_written();
         work(&host);
@@ -201,12 +201,12 @@ fn ticks_are_counted() {
     let began = host.memory.now();
     let ticks = || block_on(host.memory.ticks()).unwrap();
     assert_eq!(ticks(), Ticks::default());
-    host.wait(3_000);
-    host.provider_answers([Err(ProviderFailure::Unreachable), answer(200, &tokens(2))]);
+    host.wait(DUE);
+    host.provider_answers([answer(500, &json!({})), answer(200, &tokens(2))]);
     assert_eq!(host.sweep()["failed"], 1);
-    host.wait(30);
+    host.wait(38);
     assert_eq!(host.tick()["renewed"], 1);
-    let last_at = Some(began.plus(Seconds(3_030)));
+    let last_at = Some(began.plus(Seconds(DUE + 38)));
     let expected = Ticks { ticks: 2, renewed: 1, failed: 1, last_at, ..Ticks::default() };
     assert_eq!(ticks(), expected);
     host.memory.faults().break_directory(true);
