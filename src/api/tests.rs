@@ -34,6 +34,7 @@ mod isolation;
 mod kept_members;
 mod list_filters;
 mod messages;
+mod provider_credentials;
 mod renewal;
 mod renewal_faults;
 mod renewal_races;

@@ -20,6 +20,7 @@ mod token_rules;
 use serde_json::{Map, Value};
 
 use self::reader::{Issues, Known, Node};
+pub(in crate::connection) use self::reader::{OBJECT, TEXT};
 pub(in crate::connection) use self::token_rules::{LIFETIME_LIMIT, is_status};
 pub use self::{
     authentication::{Authentication, AuthorizationCode, ClientCredentials, DirectAuthentication},

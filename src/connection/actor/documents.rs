@@ -14,7 +14,7 @@ use crate::{
         history::Label,
         record::{Part, Record},
         refresh::Condition,
-        secrets::{self, Extent},
+        secrets::{self, Extent, PROVIDER_CREDENTIALS, Tokens},
     },
     ports::{PortError, random},
     protocol::{
@@ -111,22 +111,23 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Replaces its secrets, or some of them. Tokens that were got with the old ones go with them, as in Fides; a part that
-    /// changes nothing leaves them.
+    /// changes nothing leaves them, and so does a rotation of provider credentials.
     pub(super) async fn save_secrets(&self, given: &Map<String, Value>, extent: Extent) -> Result<Reply, Stop> {
         let record = self.existing()?;
-        if let Some(sealed) = self.next_secrets(&record, given, extent)? {
-            self.store_secrets(record, sealed).await?;
+        if let Some(next) = self.next_secrets(&record, given, extent)? {
+            self.store_secrets(record, next).await?;
         }
         Ok(Reply::Done)
     }
 
-    /// The secrets of a record after these were given, checked and sealed; none when a part changes nothing.
+    /// The secrets of a record after these were given, checked and sealed, and what becomes of its tokens; none when a part
+    /// changes nothing.
     pub(super) fn next_secrets(
         &self,
         record: &Record,
         given: &Map<String, Value>,
         extent: Extent,
-    ) -> Result<Option<Envelope>, Stop> {
+    ) -> Result<Option<(Envelope, Tokens)>, Stop> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
         let stored = self.secrets(record)?;
         let given = secrets::succeed(&stored, given, extent, |name| definition.is_sensitive(name));
@@ -134,14 +135,29 @@ impl<P: ObjectPorts> Actor<P> {
         if extent == Extent::Part && record.secrets.is_some() && secrets == stored {
             return Ok(None);
         }
-        refuse(definition.check_secret_hosts(&secrets, &authorization::policy(&self.settings)))?;
-        self.seal_secrets(&secrets).map(Some)
+        let policy = authorization::policy(&self.settings);
+        refuse(definition.check_secret_hosts(&secrets, &policy))?;
+        refuse(further(&secrets, |secrets| definition.check_secret_hosts(secrets, &policy)))?;
+        Ok(Some((self.seal_secrets(&secrets)?, secrets::tokens(&stored, &secrets))))
     }
 
-    /// Stores a record with other secrets.
-    pub(super) async fn store_secrets(&self, mut record: Rc<Record>, secrets: Envelope) -> Result<Rc<Record>, Stop> {
+    /// Stores a record with other secrets. Where the tokens stay, a renewal under way goes on: its answer may hold the only
+    /// good refresh token.
+    pub(super) async fn store_secrets(
+        &self,
+        mut record: Rc<Record>,
+        (secrets, tokens): (Envelope, Tokens),
+    ) -> Result<Rc<Record>, Stop> {
         let next = Rc::make_mut(&mut record);
         next.secrets = Some(secrets);
+        if tokens == Tokens::Stay {
+            // What the provider refused with the former credentials may be tried at once.
+            next.condition.retry_at = None;
+            next.profile.updated_at = self.ports.now();
+            let record = self.store(record, &[Part::Profile, Part::Secrets, Part::Condition])?;
+            self.publish().await?;
+            return Ok(record);
+        }
         (next.grant, next.pending, next.condition) = (None, None, Condition::default());
         next.profile.updated_at = self.ports.now();
         let parts = [Part::Profile, Part::Secrets, Part::Grant, Part::Pending, Part::Condition];
@@ -161,16 +177,28 @@ impl<P: ObjectPorts> Actor<P> {
         /// The one secret that has a default of ours.
         const NAME: &str = "redirect_uri";
         let mut completed = given.clone();
+        secrets::check_credentials(&mut completed).map_err(Refusal::Invalid)?;
         let own = !completed.contains_key(NAME);
         if own {
             completed.insert(NAME.to_owned(), self.settings.public_url.callback().into());
         }
         let mut secrets = definition.check_secrets(&completed).map_err(Refusal::Invalid)?;
+        refuse(further(&completed, |secrets| definition.check_secrets(secrets).err().unwrap_or_default()))?;
         if own {
             secrets.remove(NAME);
         }
         Ok(secrets)
     }
+}
+
+/// What is wrong with secrets when further provider credentials take the place of the first.
+fn further(secrets: &Map<String, Value>, check: impl Fn(&Map<String, Value>) -> Vec<Issue>) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    for (index, secrets) in secrets::credentials(secrets).iter().skip(1).enumerate() {
+        let place = [PROVIDER_CREDENTIALS.into(), index.into()];
+        issues.extend(check(secrets).into_iter().map(|issue| issue.within(&place)));
+    }
+    issues
 }
 
 /// A refusal, if anything is wrong.

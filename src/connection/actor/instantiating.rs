@@ -41,11 +41,11 @@ impl<P: ObjectPorts> Actor<P> {
             return Err(Refusal::KeyInUse.into());
         }
         let mut record = self.existing()?;
-        let sealed = self.next_secrets(&record, secrets, Extent::Part)?;
+        let next = self.next_secrets(&record, secrets, Extent::Part)?;
         let profile = Profile::saved(&self.key, input, Some(&record.profile), self.ports.now());
         Rc::make_mut(&mut record).profile = profile;
-        if let Some(sealed) = sealed {
-            return self.shown(&*self.store_secrets(record, sealed).await?);
+        if let Some(next) = next {
+            return self.shown(&*self.store_secrets(record, next).await?);
         }
         let record = self.store(record, &[Part::Profile])?;
         self.publish().await?;
@@ -100,10 +100,11 @@ impl<P: ObjectPorts> Actor<P> {
         refuse(issues.into_iter().map(|issue| issue.within(&["saas_config".into()])).collect())?;
         let mut record = Record::new(Profile::saved(&self.key, input.clone(), None, self.ports.now()));
         record.definition = Some(Rc::new(definition));
-        record.secrets = self.next_secrets(&record, secrets, Extent::Whole).map_err(|stop| match stop {
+        let secrets = self.next_secrets(&record, secrets, Extent::Whole).map_err(|stop| match stop {
             Stop::Refused(Refusal::Invalid(issues)) => within("secrets", issues).into(),
             other => other,
         })?;
+        record.secrets = secrets.map(|(sealed, _)| sealed);
         Ok(record)
     }
 }

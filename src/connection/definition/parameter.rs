@@ -6,7 +6,10 @@
 use serde_json::{Map, Value};
 
 use super::reader::{Issues, Node, TEXT};
-use crate::protocol::{host::is_dns_name, validation::Issue};
+use crate::{
+    connection::secrets::PROVIDER_CREDENTIALS,
+    protocol::{host::is_dns_name, validation::Issue},
+};
 
 /// Names that only we give values to: a caller's secrets of these names are dropped, unless the connector declares them.
 const OURS: [&str; 7] =
@@ -101,6 +104,9 @@ pub(super) fn read(node: &Node<'_>, issues: &mut Issues) -> Vec<Parameter> {
         };
         if parameters.iter().any(|other| other.name == parameter.name) {
             issues.push(element.member("name").issue("this parameter is there already"));
+        }
+        if parameter.name == PROVIDER_CREDENTIALS {
+            issues.push(element.member("name").issue("this name has a meaning of its own"));
         }
         parameters.push(parameter);
     }

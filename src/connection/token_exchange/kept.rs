@@ -9,11 +9,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::connection::secrets::PROVIDER_CREDENTIALS;
+
 /// Longest text that is kept, in bytes.
 const TEXT_LIMIT: usize = 4096;
 
 /// Names that mean something already, here or in the answer of a token read.
-const TAKEN: [&str; 6] = ["access_token", "refresh_token", "token_type", "expires_in", "expires_at", "scope"];
+const TAKEN: [&str; 7] =
+    ["access_token", "refresh_token", "token_type", "expires_in", "expires_at", "scope", PROVIDER_CREDENTIALS];
 
 /// Whether a member of this name may be asked for: it becomes a placeholder.
 #[must_use]
@@ -111,7 +114,7 @@ mod tests {
 
     #[test]
     fn names_of_ours_and_odd_ones_cannot_be_asked_for() {
-        for bad in ["access_token", "scope", "", "a b", "a.b", "<a>", &"x".repeat(65)] {
+        for bad in ["access_token", "scope", PROVIDER_CREDENTIALS, "", "a b", "a.b", "<a>", &"x".repeat(65)] {
             assert!(!may_be_kept(bad), "{bad}");
         }
         assert!(may_be_kept("instance_url") && may_be_kept("id-token"));
