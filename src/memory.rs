@@ -47,7 +47,7 @@ pub(crate) use templates::MemoryTemplates;
 type Provider = Box<dyn Fn(&ProviderRequest) -> Result<ProviderResponse, ProviderFailure>>;
 
 /// What one connection stores.
-type Parts = Rc<RefCell<BTreeMap<&'static str, String>>>;
+pub(crate) type Parts = Rc<RefCell<BTreeMap<&'static str, String>>>;
 
 /// The snapshots of one connection, oldest first.
 type Snapshots = Rc<RefCell<Vec<(Label, String)>>>;
@@ -165,6 +165,11 @@ impl Memory {
         self.shared.now.set(self.shared.now.get().plus(span));
     }
 
+    /// Sets the clock back.
+    pub(crate) fn set_back(&self, span: Seconds) {
+        self.shared.now.set(self.shared.now.get().minus(span));
+    }
+
     /// Sets what the provider answers from now on.
     pub(crate) fn provider(
         &self,
@@ -204,9 +209,14 @@ impl Memory {
         alarms.retain(|_, at| *at <= now);
         for key in alarms.keys() {
             self.shared.alarms.borrow_mut().remove(key);
-            self.actor(key).wake().await.unwrap();
+            self.wake(key).await;
         }
         alarms.into_keys().collect()
+    }
+
+    /// What one alarm does.
+    pub(crate) async fn wake(&self, key: &ConnectionKey) {
+        self.actor(key).wake().await.unwrap();
     }
 
     /// What renewals said for the log, as JSON.
@@ -239,6 +249,11 @@ impl Memory {
     /// What a connection stores: to be put back by [`Memory::put_back`].
     pub(crate) fn copy_of(&self, key: &ConnectionKey) -> BTreeMap<&'static str, String> {
         self.shared.records.borrow()[key].borrow().clone()
+    }
+
+    /// What a connection stores, to be looked at by a provider.
+    pub(crate) fn parts_of(&self, key: &ConnectionKey) -> Parts {
+        Rc::clone(&self.shared.records.borrow()[key])
     }
 
     /// Puts back what a connection stored once, as a backup would; its object starts anew.
