@@ -213,6 +213,7 @@ fn an_unknown_connection_is_404_and_an_impossible_key_422() {
         ("PUT", "/secret", json!({})),
         ("GET", "/authorize", Value::Null),
         ("GET", "/access_token", Value::Null),
+        ("POST", "/access_token/refused", json!({ "access_token_sha256": "0".repeat(64) })),
     ];
     for (method, tail, body) in routes {
         let answer = host.as_root(method, &format!("/connection/shop{tail}"), &body);

@@ -163,6 +163,7 @@ fn a_refusal_in_doubt_needs_a_person() {
     assert_eq!((host.refresh_state().as_str(), host.last_sent().as_str()), ("needs_authorization", "canary-rt-1"));
     let refresh = host.view("shop")["refresh"].clone();
     assert_eq!((&refresh["fault_class"], &refresh["error"]), (&json!("connection"), &json!("invalid_grant")));
+    assert_eq!(refresh["reason"], "answer_lost");
     assert_eq!((&refresh["next_at"], &refresh["last_at"]), (&Value::Null, &json!("2023-11-14T22:13:20Z")));
     host.provider_answers([answer(200, &tokens(4))]);
     assert_eq!(host.authorize("shop", "canary-code-4").status, 200);
@@ -180,7 +181,12 @@ fn after_a_crash_an_expired_token_is_tried_at_once() {
 
 /// Every way to lose an answer.
 fn losses() -> Vec<(ProviderAnswer, u16)> {
-    let page = ProviderResponse { status: 200, content_type: Some("text/html".to_owned()), body: b"<p>".to_vec() };
+    let page = ProviderResponse {
+        status: 200,
+        content_type: Some("text/html".to_owned()),
+        retry_after: None,
+        body: b"<p>".to_vec(),
+    };
     vec![
         (Err(ProviderFailure::TimedOut), 504),
         (Err(ProviderFailure::Unreachable), 502),

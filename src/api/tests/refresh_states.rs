@@ -30,7 +30,7 @@ fn a_connection_shows_how_its_tokens_are() {
     assert_eq!(refresh(&host), Value::Null);
     let host = host.with_code_flow("shop");
     let mut expected = json!({ "state": "needs_authorization", "last_at": null, "next_at": null, "expires_at": null,
-        "failures": 0, "fault_class": null, "fault": null, "error": null });
+        "failures": 0, "fault_class": null, "fault": null, "error": null, "reason": null });
     assert_eq!(refresh(&host), expected);
     host.provider_answers([answer(200, &tokens(1)), refusal(400, "invalid_request"), answer(429, &Value::Null)]);
     assert_eq!(host.authorize("shop", "canary-code-1").status, 200);

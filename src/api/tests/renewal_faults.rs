@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Host, authorized,
-    stage::{DUE, ProviderAnswer, answer, live, longest, parameter, refusal, tokens},
+    stage::{DUE, ProviderAnswer, SENT, answer, live, longest, parameter, refusal, tokens},
     sweep::report,
 };
 use crate::{
@@ -221,7 +221,7 @@ fn an_answer_is_kept_also_when_another_request_noticed_the_broken_storage() {
     let authorize = authorized("GET", "/api/v1/connection/shop/authorize", &host.root(), &Value::Null);
     let reading = host.reading("shop");
     host.memory.faults().break_records_after(1);
-    let answers = host.send_all(&[reading, authorize]);
+    let answers = host.send_staggered(&[reading, authorize], SENT);
     assert_eq!((answers[0].status, answers[1].status, host.requests()), (503, 503, 2));
     host.memory.faults().mend_records();
     assert_eq!((host.live("shop"), host.requests()), (found(2), 2));

@@ -18,6 +18,9 @@ pub(super) const MAY_BE_DUE: u64 = 3_000;
 /// So many seconds after it was obtained, each of them is due.
 pub(super) const DUE: u64 = 3_150;
 
+/// So many turns after a reader came, the request that it waits for is at the provider.
+pub(super) const SENT: u32 = 4;
+
 /// A code flow with everything in the query; tokens live an hour and are due after 50 minutes, or somewhat later.
 pub(super) const CODE_FLOW: &str = include_str!("../../../fixtures/connector/query_code_flow.yml");
 
