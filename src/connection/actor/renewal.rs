@@ -78,6 +78,8 @@ impl<P: ObjectPorts> Actor<P> {
         {
             return flight.clone();
         }
+        // What was written before is not the renewal's.
+        self.rows.take();
         let actor = Rc::clone(self);
         let flight = async move {
             let renewed = actor.renew().await;
