@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Host, authorized,
-    stage::{CODE_FLOW, DUE, SENT, answer, callback, live, parameter, query, refusal, service_secrets, tokens},
+    stage::{CODE_FLOW, DUE, answer, callback, live, parameter, query, refusal, service_secrets, tokens},
 };
 use crate::{api::Body, ports::ProviderRequest};
 
@@ -26,23 +26,20 @@ fn root(host: &Host, method: &str, tail: &str, body: &Value) -> http::Request<Bo
     authorized(method, &format!("/api/v1/connection/shop{tail}"), &host.root(), body)
 }
 
-/// A deletion before the provider is asked, and while it is: the reader gets no token, and nothing comes back to life.
+/// A deletion in between: the reader gets no token, and nothing comes back to life.
 #[test]
 fn a_connection_deleted_during_a_renewal_stays_deleted() {
-    for (late, requests) in [(0, 1), (SENT, 2)] {
-        let host = expired();
-        let delete = root(&host, "DELETE", "", &Value::Null);
-        let answers = host.send_staggered(&[host.reading("shop"), delete, host.reading("shop")], late);
-        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
-        assert_eq!(statuses, [404, 204, 404]);
-        host.run_behind();
-        assert_eq!(host.requests(), requests);
-        assert_eq!(host.as_root("GET", "/connection/shop", &Value::Null).status, 404);
-        assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 0);
-        assert!(!host.memory.state().contains("access_token"));
-        host.memory.restart();
-        assert_eq!(host.live("shop").0, 404);
-    }
+    let host = expired();
+    let answers = host.send_all(&[host.reading("shop"), root(&host, "DELETE", "", &Value::Null), host.reading("shop")]);
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [404, 204, 404]);
+    host.run_behind();
+    assert_eq!(host.requests(), 2);
+    assert_eq!(host.as_root("GET", "/connection/shop", &Value::Null).status, 404);
+    assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 0);
+    assert!(!host.memory.state().contains("access_token"));
+    host.memory.restart();
+    assert_eq!(host.live("shop").0, 404);
 }
 
 /// Deleted, or given other secrets, while the circuit breakers are asked: the provider is not asked any more.
@@ -80,8 +77,7 @@ fn a_connection_made_anew_during_a_renewal_gets_no_old_token() {
     let host = expired();
     let item = json!([{ "key": "shop", "connection_type": "saas", "access": "read" }]);
     let again = authorized("PATCH", "/api/v1/connection", &host.root(), &item);
-    let delete = root(&host, "DELETE", "", &Value::Null);
-    let answers = host.send_staggered(&[host.reading("shop"), delete, again], SENT);
+    let answers = host.send_all(&[host.reading("shop"), root(&host, "DELETE", "", &Value::Null), again]);
     assert_eq!((answers[1].status, answers[2].status), (204, 200));
     assert_ne!(answers[0].status, 200);
     host.run_behind();
@@ -89,51 +85,43 @@ fn a_connection_made_anew_during_a_renewal_gets_no_old_token() {
     assert_eq!(host.view("shop")["authorized"], false);
 }
 
-/// Secrets replaced before the provider is asked, and while it is: nothing is sent then, or the answer that belongs to the
-/// old ones is dropped.
+/// Secrets replaced in between: the answer that belongs to the old ones is dropped.
 #[test]
 fn an_answer_for_replaced_secrets_is_not_stored() {
+    let host = expired();
     let secrets =
         json!({ "client_id": "new", "client_secret": "canary-new", "redirect_uri": "https://postern.example/cb" });
-    for (late, requests) in [(0, 1), (SENT, 2)] {
-        let host = expired();
-        let answers = host.send_staggered(&[host.reading("shop"), root(&host, "PUT", "/secret", &secrets)], late);
-        assert_eq!((answers[0].status, answers[1].status), (409, 200));
-        host.run_behind();
-        assert_eq!((host.live("shop").0, host.requests()), (409, requests));
-        assert_eq!(host.view("shop")["authorized"], false);
-    }
+    let answers = host.send_all(&[host.reading("shop"), root(&host, "PUT", "/secret", &secrets)]);
+    assert_eq!((answers[0].status, answers[1].status), (409, 200));
+    host.run_behind();
+    assert_eq!((host.live("shop").0, host.requests()), (409, 2));
+    assert_eq!(host.view("shop")["authorized"], false);
 }
 
 /// The same for client credentials; with the new secrets a new token is got.
 #[test]
 fn replaced_secrets_of_a_service_get_a_new_token() {
-    for (late, number) in [(0, 1), (SENT, 2)] {
-        let host = Host::new().with_service("shop");
-        host.provider_answers([answer(200, &tokens(1)), answer(200, &tokens(2))]);
-        let put = root(&host, "PUT", "/secret?verify=false", &service_secrets("canary-new"));
-        let answers = host.send_staggered(&[host.reading("shop"), put], late);
-        assert_ne!(answers[0].status, 200);
-        assert_eq!(answers[1].status, 200);
-        host.run_behind();
-        assert_eq!((host.live("shop"), host.requests()), (found(number), usize::try_from(number).unwrap()));
-        assert!(host.memory.sent().last().unwrap().body.as_ref().unwrap().expose().contains("canary-new"));
-    }
+    let host = Host::new().with_service("shop");
+    host.provider_answers([answer(200, &tokens(1)), answer(200, &tokens(2))]);
+    let put = root(&host, "PUT", "/secret?verify=false", &service_secrets("canary-new"));
+    let answers = host.send_all(&[host.reading("shop"), put]);
+    assert_ne!(live(&answers[0]), found(1));
+    assert_eq!(answers[1].status, 200);
+    host.run_behind();
+    assert_eq!(host.live("shop"), found(2));
+    assert!(host.memory.sent()[1].body.as_ref().unwrap().expose().contains("canary-new"));
 }
 
 /// Who asks after the secrets were replaced must not share a renewal with the old ones; nor does a service ever need a
 /// person.
 #[test]
 fn a_reader_after_the_replacement_does_not_share_the_stale_renewal() {
-    for (late, number) in [(0, 1), (SENT, 2)] {
-        let host = Host::new().with_service("shop");
-        host.provider_answers([answer(200, &tokens(1)), answer(200, &tokens(2))]);
-        let put = root(&host, "PUT", "/secret?verify=false", &service_secrets("canary-new"));
-        let answers = host.send_staggered(&[host.reading("shop"), put, host.reading("shop")], late);
-        assert_ne!(answers[0].status, 409, "a service needs no person");
-        assert_eq!((live(&answers[2]), host.requests()), (found(number), usize::try_from(number).unwrap()));
-        assert!(host.memory.sent().last().unwrap().body.as_ref().unwrap().expose().contains("canary-new"));
-    }
+    let host = Host::new().with_service("shop");
+    host.provider_answers([answer(200, &tokens(1)), answer(200, &tokens(2))]);
+    let put = root(&host, "PUT", "/secret?verify=false", &service_secrets("canary-new"));
+    let answers = host.send_all(&[host.reading("shop"), put, host.reading("shop")]);
+    assert_ne!(answers[0].status, 409, "a service needs no person");
+    assert_eq!(live(&answers[2]), found(2));
 }
 
 /// A new definition in between takes no credential away: a provider that replaces its refresh tokens has just replaced
@@ -143,7 +131,7 @@ fn a_definition_saved_during_a_renewal_loses_no_refresh_token() {
     let host = expired();
     let patch =
         root(&host, "PATCH", "/saas_config", &host.as_root("GET", "/connection/shop/saas_config", &Value::Null).json());
-    let answers = host.send_staggered(&[host.reading("shop"), patch], SENT);
+    let answers = host.send_all(&[host.reading("shop"), patch]);
     assert_eq!(answers[1].status, 200);
     host.run_behind();
     host.wait(3_600);
