@@ -87,6 +87,8 @@ const postern :Workerd.Worker = (
     (name = "ALLOW_LOOPBACK_PROVIDERS", fromEnvironment = "ALLOW_LOOPBACK_PROVIDERS"),
     (name = "REFRESH_LEAD_SECONDS", fromEnvironment = "REFRESH_LEAD_SECONDS"),
     (name = "REFRESH_ALARMS", fromEnvironment = "REFRESH_ALARMS"),
+    (name = "EVENT_WEBHOOK_URL", fromEnvironment = "EVENT_WEBHOOK_URL"),
+    (name = "EVENT_WEBHOOK_SECRET", fromEnvironment = "EVENT_WEBHOOK_SECRET"),
     (name = "REVOCATION_LAG_SECONDS", fromEnvironment = "REVOCATION_LAG_SECONDS"),
     (name = "AUDIT_RETENTION_DAYS", fromEnvironment = "AUDIT_RETENTION_DAYS"),
     (name = "APP_ENCRYPTION_KEYS_PREVIOUS", fromEnvironment = "APP_ENCRYPTION_KEYS_PREVIOUS"),

@@ -8,10 +8,11 @@ pub mod compatibility;
 mod hosts;
 pub mod origins;
 mod signing_keys;
+mod webhook;
 
 use url::{Host, Url};
 
-pub use self::{application_key::ApplicationKey, signing_keys::ScheduledKey};
+pub use self::{application_key::ApplicationKey, signing_keys::ScheduledKey, webhook::Webhook};
 use self::{compatibility::Compatibility, origins::Origins};
 use crate::protocol::{
     host::HostList,
@@ -63,6 +64,8 @@ pub struct Settings {
     pub require_browser_binding: bool,
     /// What each state begins with, so that a forwarder of callbacks can tell deployments apart.
     pub instance: Option<String>,
+    /// Who is told of events of connections.
+    pub webhook: Option<Webhook>,
     /// Where we do as Fides does, against the RFCs.
     pub compatibility: Compatibility,
 }
@@ -152,6 +155,12 @@ impl PublicUrl {
     }
 }
 
+/// Where events are told.
+pub const WEBHOOK_URL: &str = "EVENT_WEBHOOK_URL";
+
+/// What signs them.
+const WEBHOOK_SECRET: &str = "EVENT_WEBHOOK_SECRET";
+
 /// The setting that every state begins with.
 const INSTANCE: &str = "OAUTH_INSTANCE";
 
@@ -194,6 +203,20 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<Lookup> {
         let Some(text) = self.text(setting) else { return Some(default) };
         read(&text).map_err(|problem| self.problems.push(Problem { setting, problem })).ok()
     }
+
+    /// The webhook, of two settings that come together or not at all; none also where they are wrong.
+    fn webhook(&mut self) -> Option<Webhook> {
+        let url = self.optional(WEBHOOK_URL, None, webhook::address)?;
+        let secrets = self.optional(WEBHOOK_SECRET, None, webhook::secrets)?;
+        let setting = match (url, secrets) {
+            (Some(url), Some(secrets)) => return Some(Webhook::new(url, secrets)),
+            (None, None) => return None,
+            (Some(_), None) => WEBHOOK_SECRET,
+            (None, Some(_)) => WEBHOOK_URL,
+        };
+        self.problems.push(Problem { setting, problem: "is missing: EVENT_WEBHOOK_URL and _SECRET come together" });
+        None
+    }
 }
 
 /// Reads and checks every setting.
@@ -225,6 +248,7 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
     let return_origins = reader.optional("ALLOWED_RETURN_ORIGINS", Origins::default(), Origins::read);
     let require_browser_binding = reader.optional("REQUIRE_BROWSER_BINDING", false, switch);
     let instance = reader.optional(INSTANCE, None, |text| instance(text).map(Some));
+    let webhook = reader.webhook();
     let fides_compatibility = reader.optional("FIDES_COMPATIBILITY", false, switch);
     let problems = std::mem::take(&mut reader.problems);
     let settings = (|| {
@@ -246,10 +270,14 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, Vec<Pro
             return_origins: return_origins?,
             require_browser_binding: require_browser_binding?,
             instance: instance?,
+            webhook,
             compatibility: Compatibility::new(fides_compatibility?),
         })
     })();
-    settings.ok_or(problems)
+    match settings {
+        Some(settings) if problems.is_empty() => Ok(settings),
+        _ => Err(problems),
+    }
 }
 
 /// Derives what is kept of the root client's secret.

@@ -52,6 +52,9 @@ pub(crate) type Parts = Rc<RefCell<BTreeMap<&'static str, String>>>;
 /// The snapshots of one connection, oldest first.
 type Snapshots = Rc<RefCell<Vec<(Label, String)>>>;
 
+/// The events of one connection, by number.
+type Events = Rc<RefCell<BTreeMap<u64, String>>>;
+
 /// What is broken of connections and directory. Shared, so that a provider can break something while it is asked.
 #[derive(Default)]
 pub(crate) struct Faults {
@@ -116,6 +119,8 @@ struct Shared {
     records: RefCell<BTreeMap<ConnectionKey, Parts>>,
     /// Their snapshots.
     histories: RefCell<BTreeMap<ConnectionKey, Snapshots>>,
+    /// Their events.
+    events: RefCell<BTreeMap<ConnectionKey, Events>>,
     /// What is broken.
     faults: Rc<Faults>,
     /// Requests that the provider has not answered yet, and the most that there were at a time.
@@ -146,6 +151,7 @@ impl Memory {
             ticks: RefCell::default(),
             records: RefCell::default(),
             histories: RefCell::default(),
+            events: RefCell::default(),
             faults: Rc::default(),
             under_way: Cell::default(),
             is_slow: Cell::new(|_| false),
@@ -275,7 +281,9 @@ impl Memory {
         let (records, histories) = (self.shared.records.borrow(), self.shared.histories.borrow());
         let records: Vec<_> = records.iter().filter(|(_, parts)| !parts.borrow().is_empty()).collect();
         let histories: Vec<_> = histories.iter().filter(|(_, history)| !history.borrow().is_empty()).collect();
-        format!("{}\n{records:?}\n{histories:?}\n{rows}", self.clients.clients())
+        let events = self.shared.events.borrow();
+        let events: Vec<_> = events.iter().filter(|(_, events)| !events.borrow().is_empty()).collect();
+        format!("{}\n{records:?}\n{histories:?}\n{events:?}\n{rows}", self.clients.clients())
     }
 
     /// The actor of a key.
@@ -284,7 +292,8 @@ impl Memory {
         let actor = actors.entry(key.clone()).or_insert_with(|| {
             let parts = Rc::clone(self.shared.records.borrow_mut().entry(key.clone()).or_default());
             let snapshots = Rc::clone(self.shared.histories.borrow_mut().entry(key.clone()).or_default());
-            let object = MemoryObject { shared: Rc::clone(&self.shared), key: key.clone(), parts, snapshots };
+            let events = Rc::clone(self.shared.events.borrow_mut().entry(key.clone()).or_default());
+            let object = MemoryObject { shared: Rc::clone(&self.shared), key: key.clone(), parts, snapshots, events };
             Actor::new(self.settings.borrow().clone(), key.clone(), object)
         });
         Rc::clone(actor)

@@ -126,7 +126,7 @@ pub trait RecordStore {
     fn read(&self) -> Result<Vec<(String, String)>, PortError>;
     /// Stores parts, all or none; says how many rows that wrote.
     fn write(&self, parts: &[(&'static str, String)]) -> Result<u32, PortError>;
-    /// Forgets everything, snapshots included.
+    /// Forgets everything, snapshots and events included.
     fn clear(&self) -> Result<(), PortError>;
 }
 
@@ -144,6 +144,20 @@ pub trait HistoryStore {
     fn snapshots(&self) -> Result<Vec<Label>, PortError>;
     /// The newest snapshot of a version.
     fn snapshot(&self, version: &str) -> Result<Option<(Label, String)>, PortError>;
+}
+
+/// Events of one connection, in the same storage: texts, numbered from 1.
+pub trait EventStore {
+    /// Does a write, and adds an event with the number after the newest: all or nothing. Only the newest
+    /// [`EVENT_LIMIT`](crate::connection::event::EVENT_LIMIT) events stay. Says how many rows all of that wrote.
+    fn write_with_event(
+        &self,
+        write: &mut dyn FnMut() -> Result<u32, PortError>,
+        number: u64,
+        event: &str,
+    ) -> Result<u32, PortError>;
+    /// At most so many events up to a number, newest first.
+    fn events(&self, newest: u64, limit: u32) -> Result<Vec<String>, PortError>;
 }
 
 /// The directory of connections, seen from a connection.

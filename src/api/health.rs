@@ -4,14 +4,18 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Deployment, OK, Ports, answer::Answer, error::ApiError};
-use crate::{authorization_server::registry::RegistryRequest, config::Problem, connection::rotation::Rotation};
+use crate::{
+    authorization_server::registry::RegistryRequest,
+    config::{Problem, WEBHOOK_URL},
+    connection::{rotation::Rotation, webhook},
+};
 
 /// `{"status":"ok"}`; touches nothing.
 pub(super) fn health() -> Answer {
     Answer::json_bytes(OK, br#"{"status":"ok"}"#.to_vec())
 }
 
-/// 200 when every setting is good, a key signs, the registry answers, and no connection needs an application key that is not
+/// 200 when every setting is good, a key signs, events may be told where they are to be, the registry answers, and no connection needs an application key that is not
 /// configured; else 503 with the names of the settings, never a value. During a rotation of the application key also how
 /// many connections are left.
 ///
@@ -30,6 +34,9 @@ pub(super) async fn ready<P: Ports>(
         }
     };
     let settings = &deployment.settings;
+    if let Err(cause) = webhook::target(settings) {
+        return unready(&[problem(WEBHOOK_URL, &cause.to_string())], None);
+    }
     ports.ask(RegistryRequest::Ping).await?;
     let counts = ports.sealed_otherwise(settings.application_key.id()).await?;
     let rotation = Rotation::new(settings, counts);

@@ -272,6 +272,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::ReportToken(key) => connection::report(context, &key).await,
         Route::TestConnection(key) => connection::testing::test(context, &key).await,
         Route::RevokeConnection(key) => connection::revocation::revoke(context, &key).await,
+        Route::ReadEvents(key) => connection::list::events(context, &key).await,
         Route::Instantiate(kind) => connection::instantiate::instantiate(context, &kind).await,
         route @ (Route::ListConnectionTypes
         | Route::ReadSecretSchema(_)

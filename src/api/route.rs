@@ -90,6 +90,8 @@ pub enum Route {
     TestConnection(String),
     /// Ends a connection's grant, here and at the provider.
     RevokeConnection(String),
+    /// Lists a connection's events.
+    ReadEvents(String),
     /// Makes a connection of a connector template.
     Instantiate(String),
     /// Lists connection types.
@@ -174,6 +176,7 @@ impl Route {
             Self::ReportToken(_) => "/api/v1/connection/{connection_key}/access_token/refused",
             Self::TestConnection(_) => "/api/v1/connection/{connection_key}/test",
             Self::RevokeConnection(_) => "/api/v1/connection/{connection_key}/revoke",
+            Self::ReadEvents(_) => "/api/v1/connection/{connection_key}/events",
             Self::Instantiate(_) => "/api/v1/connection/instantiate/{connector_type}",
             Self::ListConnectionTypes => "/api/v1/connection_type",
             Self::ReadSecretSchema(_) => "/api/v1/connection_type/{connector_type}/secret",
@@ -200,7 +203,9 @@ impl Route {
             Self::ListClients | Self::ReadClient(_) | Self::ReadClientScope(_) => Some("client:read"),
             Self::UpdateClient(_) | Self::RotateSecret(_) | Self::ReplaceClientScope(_) => Some("client:update"),
             Self::Scopes | Self::Roles => Some("scope:read"),
-            Self::ListConnections | Self::ReadConnection(_) | Self::TestConnection(_) => Some("connection:read"),
+            Self::ListConnections | Self::ReadConnection(_) | Self::TestConnection(_) | Self::ReadEvents(_) => {
+                Some("connection:read")
+            }
             // As new secrets do, it ends the tokens there are: nothing that could be begun anew without a person.
             Self::SaveConnections | Self::PutSecrets(_) | Self::PatchSecrets(_) | Self::RevokeConnection(_) => {
                 Some("connection:create_or_update")
@@ -378,6 +383,7 @@ fn at_connection(segments: &[&str]) -> Option<Vec<(Method, Route)>> {
         [own, "access_token", "refused"] => vec![(Method::POST, Route::ReportToken(key(own)))],
         [own, "revoke"] => vec![(Method::POST, Route::RevokeConnection(key(own)))],
         [own, "test"] => vec![(Method::GET, Route::TestConnection(key(own)))],
+        [own, "events"] => vec![(Method::GET, Route::ReadEvents(key(own)))],
         _ => return None,
     })
 }

@@ -6,6 +6,7 @@
 //! (`token_exchange`), how parts are stored (the `RecordStore` port).
 
 mod authorizing;
+mod delivery;
 mod documents;
 mod instantiating;
 mod keeping;
@@ -43,19 +44,29 @@ use super::{
 use crate::{
     config::Settings,
     ports::{
-        Alarm, Background, Breakers, Clock, Directory, HistoryStore, PortError, ProviderHttp, RecordStore, random,
+        Alarm, Background, Breakers, Clock, Directory, EventStore, HistoryStore, PortError, ProviderHttp, RecordStore,
+        random,
     },
     protocol::{secret::SecretText, time::UnixSeconds},
 };
 
 /// Everything that one connection needs from outside.
 pub trait ObjectPorts:
-    Alarm + Background + Breakers + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static
+    Alarm + Background + Breakers + Clock + Directory + EventStore + HistoryStore + ProviderHttp + RecordStore + 'static
 {
 }
 
-impl<P: Alarm + Background + Breakers + Clock + Directory + HistoryStore + ProviderHttp + RecordStore + 'static>
-    ObjectPorts for P
+impl<P> ObjectPorts for P where
+    P: Alarm
+        + Background
+        + Breakers
+        + Clock
+        + Directory
+        + EventStore
+        + HistoryStore
+        + ProviderHttp
+        + RecordStore
+        + 'static
 {
 }
 
@@ -122,6 +133,8 @@ pub struct Actor<P> {
     withdrawal: RefCell<Option<Withdrawal>>,
     /// Whether the connection is to be forgotten with its grant.
     is_doomed: Cell<bool>,
+    /// Whether events are being delivered.
+    delivering: Cell<bool>,
 }
 
 impl<P: ObjectPorts> Actor<P> {
@@ -144,6 +157,7 @@ impl<P: ObjectPorts> Actor<P> {
             revision: Cell::default(),
             withdrawal: RefCell::default(),
             is_doomed: Cell::default(),
+            delivering: Cell::default(),
         })
     }
 
@@ -175,7 +189,9 @@ impl<P: ObjectPorts> Actor<P> {
             Command::Reseal => self.reseal().await,
             Command::Revoke => self.revoke().await,
             Command::Report(sha256) => self.reported(&sha256).await,
+            Command::ReadEvents(query) => self.read_events(query),
         };
+        self.deliver_behind();
         match result {
             Ok(reply) => Ok(reply),
             Err(Stop::Refused(refusal)) => Ok(Reply::Refused(refusal)),
@@ -264,9 +280,11 @@ impl<P: ObjectPorts> Actor<P> {
         Some(held.map_or(due, |until| due.max(until)))
     }
 
-    /// Has the alarm ring when its tokens must be looked at next. The sweep would come, too; the alarm is in time.
+    /// Has the alarm ring when its tokens must be looked at next, or an event told again. The sweep would come, too; the alarm is in time.
     fn arm(&self, record: &Record) {
-        let next = self.next_renewal(record).filter(|_| self.settings.refresh_alarms);
+        // What is to be told for the first time is told behind; only a later attempt needs the alarm.
+        let retold = record.outbox.retry_at.filter(|at| *at > self.ports.now());
+        let next = self.next_renewal(record).into_iter().chain(retold).min().filter(|_| self.settings.refresh_alarms);
         if let Some(at) = next
             && self.alarm.replace(next) != next
         {
@@ -303,7 +321,8 @@ impl<P: ObjectPorts> Actor<P> {
         let renewal_due = self.next_renewal(record);
         let state_expires = record.pending.as_ref().map(|pending| pending.expires_at);
         let link_expires = record.link.as_ref().map(|link| link.expires_at);
-        let due = renewal_due.into_iter().chain(state_expires).chain(link_expires).min();
+        let told = record.outbox.retry_at;
+        let due = renewal_due.into_iter().chain(state_expires).chain(link_expires).chain(told).min();
         let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
         let sealed_with = record.sealed_with(self.vault.key_id());
         Row { key: self.key.clone(), name, view: self.view(record, None), due, sealed_with }
@@ -329,18 +348,25 @@ impl<P: ObjectPorts> Actor<P> {
         self.store_by(record, parts, |stored| self.ports.write(stored))
     }
 
-    /// Stores parts of a new record in some way. Afterwards memory says what storage says, also when storing failed.
+    /// Stores parts of a new record in some way, and with them the event of the change, if it is one: all or nothing.
+    /// Afterwards memory says what storage says, also when storing failed.
     fn store_by(
         &self,
-        record: Rc<Record>,
+        mut record: Rc<Record>,
         parts: &[Part],
-        write: impl FnOnce(&[(&'static str, String)]) -> Result<u32, PortError>,
+        write: impl Fn(&[(&'static str, String)]) -> Result<u32, PortError>,
     ) -> Result<Rc<Record>, PortError> {
+        let (former, mut parts) = (self.stored()?, parts.to_vec());
+        let event = self.note(former.as_deref(), &mut record, &mut parts)?;
         self.record.take();
         self.live.take();
-        let stored: Result<Vec<_>, _> = parts.iter().map(|part| record.stored(*part)).collect();
         self.held.take();
-        self.count(write(&stored?)?, 0);
+        let stored = parts.iter().map(|part| record.stored(*part)).collect::<Result<Vec<_>, _>>()?;
+        let rows = match event {
+            None => write(&stored)?,
+            Some(event) => self.ports.write_with_event(&mut || write(&stored), record.outbox.last, &event)?,
+        };
+        self.count(rows, 0);
         self.record.replace(Some(Rc::clone(&record)));
         Ok(record)
     }

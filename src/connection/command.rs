@@ -6,7 +6,13 @@ use serde_json::{Map, Value};
 use super::{
     fault::Fault, key::ConnectionKey, record::ProfileInput, refresh::RefreshState, token_exchange::kept::Kept,
 };
-use crate::protocol::{json_text, secret::SecretDigest, time::UnixSeconds, validation::Issue};
+use crate::protocol::{
+    json_text,
+    page::{Page, PageQuery},
+    secret::SecretDigest,
+    time::UnixSeconds,
+    validation::Issue,
+};
 
 /// A command, addressed: the object does not always know its own name.
 #[derive(Serialize, Deserialize)]
@@ -71,6 +77,8 @@ pub enum Command {
     Revoke,
     /// The access token with this SHA-256 in hexadecimal was refused where it was used: give another one.
     Report(String),
+    /// List its events.
+    ReadEvents(PageQuery),
 }
 
 /// What becomes of a connection that is there already.
@@ -142,6 +150,8 @@ pub enum Reply {
     Withdrawn(Revocation),
     /// It could not be done.
     Refused(Refusal),
+    /// One page of its events.
+    Events(Page),
 }
 
 /// A token that can be used now.

@@ -6,17 +6,41 @@
 //!
 //! Decides: what is stored of a link, what the cookie is. Leaves to others: the pages (`api`), single use (`actor`).
 
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::key::ConnectionKey;
-use crate::protocol::{
-    secret::{SecretDigest, SecretText, hex},
-    time::{Seconds, UnixSeconds},
+use super::{
+    key::ConnectionKey,
+    state::{Purpose, mint},
+};
+use crate::{
+    config::ApplicationKey,
+    protocol::{
+        secret::{SecretDigest, SecretText, hex},
+        time::{Seconds, UnixSeconds},
+    },
 };
 
 /// How long a link can be used: long enough to be sent to somebody who waits for it.
 pub const LINK_LIFETIME: Seconds = Seconds(1800);
+
+/// How long a link can be used that goes out with an event: nobody waits for that one.
+pub const EVENT_LINK_LIFETIME: Seconds = Seconds(86_400);
+
+/// The token of the link that goes out with an event: always the same, so that it need not be stored, and unknown to
+/// whoever knows the event's id alone. What is random in other links is a MAC of the id here.
+#[must_use]
+pub fn of_event(application_key: &ApplicationKey, connection: &ConnectionKey, event_id: &str) -> SecretText {
+    let key = application_key.derive("postern/event-link/v1");
+    let mut random = [0; 16];
+    // HMAC takes keys of any length.
+    if let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(key.as_ref()) {
+        mac.update(event_id.as_bytes());
+        random.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(random, byte)| *random = byte);
+    }
+    mint(application_key, Purpose::Link, connection, &random)
+}
 
 /// A link that was not used yet, as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]

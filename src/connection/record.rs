@@ -12,6 +12,7 @@ use super::{
     connect_link::ConnectLink,
     definition::{Authentication, Definition},
     envelope::Envelope,
+    event::Outbox,
     fault::Fault,
     grant::Grant,
     key::ConnectionKey,
@@ -131,6 +132,8 @@ pub struct Record {
     pub link: Option<ConnectLink>,
     /// How refreshing went lately.
     pub condition: Condition,
+    /// Which events are still to be delivered.
+    pub outbox: Outbox,
 }
 
 /// One stored part.
@@ -150,6 +153,8 @@ pub enum Part {
     Link,
     /// [`Record::condition`].
     Condition,
+    /// [`Record::outbox`].
+    Outbox,
 }
 
 /// One sealed text of a record, and its place.
@@ -169,7 +174,7 @@ pub struct Sealed<Text> {
 /// sealed.
 macro_rules! everything_sealed {
     ($record:expr, $as:ident) => {{
-        let Record { profile: _, definition: _, secrets, grant, pending, link: _, condition: _ } = $record;
+        let Record { profile: _, definition: _, secrets, grant, pending, link: _, condition: _, outbox: _ } = $record;
         let mut sealed = Vec::new();
         let mut add = |part, field, generation, envelope: Option<_>| {
             sealed.extend(envelope.map(|envelope| Sealed { part, field, generation, envelope }));
@@ -252,8 +257,8 @@ impl Record {
     /// The record of a connection that was just made.
     #[must_use]
     pub fn new(profile: Profile) -> Self {
-        let condition = Condition::default();
-        Self { profile, definition: None, secrets: None, grant: None, pending: None, link: None, condition }
+        let (condition, outbox) = (Condition::default(), Outbox::default());
+        Self { profile, definition: None, secrets: None, grant: None, pending: None, link: None, condition, outbox }
     }
 
     /// Loads all parts; none when there is no profile.
@@ -278,6 +283,7 @@ impl Record {
             pending: part(&parts, "pending")?,
             link: part(&parts, "link")?,
             condition: if is_about_this { condition } else { Condition::default() },
+            outbox: part(&parts, "outbox")?.unwrap_or_default(),
         }))
     }
 
@@ -300,6 +306,7 @@ impl Record {
                 let generation = self.grant.as_ref().map_or(0, |grant| grant.generation);
                 ("condition", serde_json::to_string(&Condition { generation, ..self.condition.clone() }))
             }
+            Part::Outbox => ("outbox", serde_json::to_string(&self.outbox)),
         };
         text.map(|text| (name, text)).map_err(|error| PortError(format!("part {name}: {error}")))
     }

@@ -21,7 +21,7 @@ use crate::protocol::{host::is_dns_name, secret::SecretText};
 const NAME_LIMIT: usize = 256;
 
 /// What stands for itself in a path segment: RFC 3986 §2.3, `unreserved`.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,13 +22,14 @@ use crate::{
         breaker::{Admission, Call, Outcome},
         command::{Addressed, Reply},
         directory,
+        event::EVENT_LIMIT,
         history::{Label, SNAPSHOT_LIMIT},
         key::ConnectionKey,
         record::Record,
     },
     ports::{
-        Alarm, Background, Breakers, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp,
-        ProviderRequest, ProviderResponse, RecordStore,
+        Alarm, Background, Breakers, Clock, Directory, EventStore, HistoryStore, PortError, ProviderFailure,
+        ProviderHttp, ProviderRequest, ProviderResponse, RecordStore,
     },
     protocol::time::UnixSeconds,
 };
@@ -125,7 +126,7 @@ impl RecordStore for ObjectPorts {
     }
 
     fn clear(&self) -> std::result::Result<(), PortError> {
-        let tables = "DROP TABLE IF EXISTS record; DROP TABLE IF EXISTS history";
+        let tables = "DROP TABLE IF EXISTS record; DROP TABLE IF EXISTS history; DROP TABLE IF EXISTS event";
         self.sql.exec(tables, None).map(drop).map_err(|error| broken(&error))
     }
 }
@@ -160,7 +161,39 @@ impl HistoryStore for ObjectPorts {
     }
 }
 
+impl EventStore for ObjectPorts {
+    fn write_with_event(
+        &self,
+        write: &mut dyn FnMut() -> std::result::Result<u32, PortError>,
+        number: u64,
+        event: &str,
+    ) -> std::result::Result<u32, PortError> {
+        let mut rows = 0;
+        transaction(&self.state, &mut || {
+            rows = write()? + self.add_event(number, event).map_err(|error| broken(&error))?;
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    fn events(&self, newest: u64, limit: u32) -> std::result::Result<Vec<String>, PortError> {
+        let statement = "SELECT body FROM event WHERE number <= ? ORDER BY number DESC LIMIT ?";
+        let found = rows(&self.sql, statement, vec![integer(newest), integer(limit.into())]);
+        empty_if_new(found.and_then(|rows| rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()))
+    }
+}
+
 impl ObjectPorts {
+    /// Adds an event, and forgets what is too old; says how many rows that wrote.
+    fn add_event(&self, number: u64, event: &str) -> Result<u32> {
+        let table = "CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY, body TEXT NOT NULL)";
+        self.sql.exec(table, None)?;
+        let statement = "INSERT INTO event (number, body) VALUES (?, ?)";
+        let added = written(self.sql.exec(statement, vec![integer(number), event.into()]))?;
+        let oldest = integer(number.saturating_sub(EVENT_LIMIT.into()));
+        Ok(added + written(self.sql.exec("DELETE FROM event WHERE number <= ?", vec![oldest]))?)
+    }
+
     /// Adds a snapshot, and forgets what is too old; says how many rows that wrote.
     fn add_snapshot(&self, label: &Label, document: &str) -> Result<u32> {
         let table = "CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY, id TEXT NOT NULL,

@@ -95,6 +95,7 @@ mod tests {
             key: ConnectionKey::parse("one").unwrap(),
             parts: Rc::default(),
             snapshots: Rc::default(),
+            events: Rc::default(),
         }
     }
 

@@ -4,17 +4,18 @@ use std::{cell::RefMut, collections::BTreeMap, rc::Rc, task::Poll};
 
 use futures_util::{FutureExt, future::LocalBoxFuture, task::LocalSpawn};
 
-use super::{Parts, Shared, Snapshots};
+use super::{Events, Parts, Shared, Snapshots};
 use crate::{
     connection::{
         actor::renewal::RefreshLine,
         directory::Row,
+        event::EVENT_LIMIT,
         history::{Label, SNAPSHOT_LIMIT},
         key::ConnectionKey,
     },
     ports::{
-        Alarm, Background, Clock, Directory, HistoryStore, PortError, ProviderFailure, ProviderHttp, ProviderRequest,
-        ProviderResponse, RecordStore,
+        Alarm, Background, Clock, Directory, EventStore, HistoryStore, PortError, ProviderFailure, ProviderHttp,
+        ProviderRequest, ProviderResponse, RecordStore,
     },
     protocol::time::UnixSeconds,
 };
@@ -29,6 +30,8 @@ pub(super) struct MemoryObject {
     pub(super) parts: Parts,
     /// And its snapshots.
     pub(super) snapshots: Snapshots,
+    /// And its events.
+    pub(super) events: Events,
 }
 
 impl MemoryObject {
@@ -54,6 +57,7 @@ impl RecordStore for MemoryObject {
     fn clear(&self) -> Result<(), PortError> {
         self.parts()?.clear();
         self.snapshots.borrow_mut().clear();
+        self.events.borrow_mut().clear();
         Ok(())
     }
 }
@@ -81,6 +85,27 @@ impl HistoryStore for MemoryObject {
     fn snapshot(&self, version: &str) -> Result<Option<(Label, String)>, PortError> {
         let _whole = self.parts()?;
         Ok(self.snapshots.borrow().iter().rev().find(|(label, _)| label.version == version).cloned())
+    }
+}
+
+impl EventStore for MemoryObject {
+    fn write_with_event(
+        &self,
+        write: &mut dyn FnMut() -> Result<u32, PortError>,
+        number: u64,
+        event: &str,
+    ) -> Result<u32, PortError> {
+        let rows = write()?;
+        let mut events = self.events.borrow_mut();
+        assert!(events.insert(number, event.to_owned()).is_none(), "two events {number}");
+        events.retain(|own, _| own + u64::from(EVENT_LIMIT) > number);
+        Ok(rows + 1)
+    }
+
+    fn events(&self, newest: u64, limit: u32) -> Result<Vec<String>, PortError> {
+        let _whole = self.parts()?;
+        let limit = usize::try_from(limit).unwrap();
+        Ok(self.events.borrow().range(..=newest).rev().take(limit).map(|(_, event)| event.clone()).collect())
     }
 }
 

@@ -1,8 +1,13 @@
-//! `GET /api/v1/connection`: which connections there are.
+//! `GET /api/v1/connection`: which connections there are. `GET /api/v1/connection/{connection_key}/events`: what became of
+//! one.
 
+use super::{admitted, refused};
 use crate::{
     api::{Context, OK, Ports, answer::Answer, connection_type::system_type, error::ApiError, guard, input},
-    connection::directory::{Filter, Tested},
+    connection::{
+        command::{Command, Reply},
+        directory::{Filter, Tested},
+    },
     protocol::{form::Form, page::Page},
 };
 
@@ -18,6 +23,19 @@ pub(in crate::api) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<A
         None => Page { items: Vec::new(), total: 0 },
     };
     Answer::json(OK, &page.answer(query))
+}
+
+/// `GET /connection/{connection_key}/events`: one page, newest first.
+///
+/// # Errors
+/// 404; 422 for a page or size out of bounds.
+pub(in crate::api) async fn events<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
+    let key = admitted(context, key).await?;
+    let query = input::page_query(context.request)?;
+    match context.ports.command(&key, Command::ReadEvents(query)).await? {
+        Reply::Events(page) => Answer::json(OK, &page.answer(query)),
+        other => Err(refused(other, &key)),
+    }
 }
 
 /// What the query asks for (contract 5.1); none where that cannot be a connection of ours: all are of the system type `saas`,

@@ -35,12 +35,12 @@ fn link(host: &Host, key: &str, body: &Value) -> String {
 }
 
 /// Clicks the button of a link's page.
-fn click(host: &Host, path: &str) -> Answered {
+pub(super) fn click(host: &Host, path: &str) -> Answered {
     host.send(&with_header(from_browser(bare("POST", path)), "origin", b"https://postern.example"))
 }
 
 /// Opens a link: the state, and the cookie that the browser keeps.
-fn start(host: &Host, path: &str) -> (String, String) {
+pub(super) fn start(host: &Host, path: &str) -> (String, String) {
     let gone_on = click(host, path);
     assert_eq!(gone_on.status, 200, "{gone_on:?}");
     let cookie = gone_on.header("set-cookie").split(';').next().unwrap().to_owned();
@@ -50,7 +50,7 @@ fn start(host: &Host, path: &str) -> (String, String) {
 }
 
 /// Comes back from the provider with a code and a cookie.
-fn come_back(host: &Host, state: &str, cookie: &str) -> Answered {
+pub(super) fn come_back(host: &Host, state: &str, cookie: &str) -> Answered {
     let request = callback(&format!("state={state}&code=canary-code-1"));
     host.send(&with_header(request, "cookie", cookie.as_bytes()))
 }

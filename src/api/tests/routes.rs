@@ -59,7 +59,8 @@ fn after(route: &Route) -> Option<Route> {
         Route::AccessToken(_) => Route::ReportToken(key()),
         Route::ReportToken(_) => Route::TestConnection(key()),
         Route::TestConnection(_) => Route::RevokeConnection(key()),
-        Route::RevokeConnection(_) => Route::Sweep,
+        Route::RevokeConnection(_) => Route::ReadEvents(key()),
+        Route::ReadEvents(_) => Route::Sweep,
         Route::Sweep => return None,
     })
 }

@@ -103,7 +103,9 @@ impl<P: ObjectPorts> Actor<P> {
     /// 503 when storage or directory fail; the sweep comes in any case.
     pub async fn wake(self: &Rc<Self>) -> Result<(), PortError> {
         self.alarm.take();
-        match self.renew_if_due().await {
+        let woken = self.renew_if_due().await;
+        self.deliver_behind();
+        match woken {
             Ok(_) | Err(Stop::Refused(_)) => Ok(()),
             Err(Stop::Broken(error)) => Err(error),
         }

@@ -85,6 +85,7 @@ impl<P: ObjectPorts> Actor<P> {
             let renewed = actor.renew().await;
             // A later one, with newer credentials, may have taken its place.
             actor.flight.borrow_mut().take_if(|(own, _)| *own == revision);
+            actor.deliver_behind();
             renewed
         };
         let flight = flight.boxed_local().shared();

@@ -13,7 +13,12 @@ use crate::{
         refresh::RefreshState,
         token_exchange::kept::Kept,
     },
-    protocol::{secret::SecretDigest, time::UnixSeconds, validation::Issue},
+    protocol::{
+        page::{Page, PageQuery},
+        secret::SecretDigest,
+        time::UnixSeconds,
+        validation::Issue,
+    },
 };
 
 /// What is said of a connection: all there is, and nothing.
@@ -72,6 +77,7 @@ pub(super) fn commands() -> Vec<u8> {
         Command::Test,
         Command::Revoke,
         Command::Report(text("0f")),
+        Command::ReadEvents(PageQuery { page: 2, size: 100 }),
     ];
     let key = ConnectionKey::parse("a.key").unwrap();
     let addressed = sent(&Addressed { key, command: Command::PutSecrets(secrets()) });
@@ -112,6 +118,7 @@ pub(super) fn replies() -> Vec<u8> {
         Reply::Reseal(ResealOutcome::Unopened),
         Reply::Withdrawn(Revocation::Revoked),
         Reply::Refused(Refusal::NoConnection),
+        Reply::Events(Page { items: vec![document()], total: 1 }),
     ];
     [all_sent(&examples), outcomes(), all_sent(&refusals()), all_sent(&faults())].concat()
 }

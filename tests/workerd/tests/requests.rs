@@ -7,7 +7,7 @@ use serde_json::json;
 use workerd_tests::{Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};
 
 /// Every route behind the guard, with the scope that it requires.
-const GUARDED: [(&str, &str, &str); 40] = [
+const GUARDED: [(&str, &str, &str); 41] = [
     ("POST", CLIENT, "client:create"),
     ("GET", CLIENT, "client:read"),
     ("GET", "/api/v1/oauth/client/x", "client:read"),
@@ -37,6 +37,7 @@ const GUARDED: [(&str, &str, &str); 40] = [
     ("POST", "/api/v1/connection/x/access_token/refused", "connection_token:read"),
     ("GET", "/api/v1/connection/x/test", "connection:read"),
     ("POST", "/api/v1/connection/x/revoke", "connection:create_or_update"),
+    ("GET", "/api/v1/connection/x/events", "connection:read"),
     ("POST", "/api/v1/connection/instantiate/x", "connection:instantiate"),
     ("GET", "/api/v1/connection_type", "connection_type:read"),
     ("GET", "/api/v1/connection_type/x/secret", "connection_type:read"),
