@@ -2,8 +2,9 @@
 // arguments, its result goes to standard output, as JSON.
 import { createRemoteJWKSet, importJWK, jwtVerify } from 'jose';
 import * as oauth from 'openid-client';
+import { Webhook } from 'standardwebhooks';
 
-const tasks = { walk, verify };
+const tasks = { walk, verify, message };
 
 /** What a client does: discovery (RFC 8414), a token, what that is worth (RFC 7662), its end (RFC 7009). */
 async function walk({ issuer, id, scope, ...credentials }) {
@@ -34,9 +35,14 @@ async function verify({ issuer, audience, token }) {
   return { payload, protectedHeader };
 }
 
+/** What a receiver does with a message of a webhook: what it says, once it is found genuine. */
+async function message({ secret, headers, body }) {
+  return new Webhook(secret).verify(body, Object.fromEntries(headers));
+}
+
 const [task, input] = process.argv.slice(2);
 const result = await tasks[task](JSON.parse(input)).catch((error) => {
   console.error(error);
-  return { error: error.error ?? error.code, status: error.status, claim: error.claim };
+  return { error: error.error ?? error.code ?? error.name, status: error.status, claim: error.claim };
 });
 console.log(JSON.stringify(result));
