@@ -259,3 +259,58 @@ fn a_rotation_ends_the_back_off() {
     assert!(send(&host, "PATCH", &json!({ "provider_credentials": further() })));
     assert_eq!((host.live("shop"), host.requests()), ((200, "canary-at-2".to_owned()), 3));
 }
+
+/// A provider that takes this client secret only, for the n-th tokens.
+fn takes(host: &Host, secret: &'static str) {
+    let number = std::cell::Cell::new(1);
+    host.memory.provider(move |request| {
+        if parameter(request, "client_secret") != secret {
+            return refusal(401, "invalid_client");
+        }
+        number.set(number.get() + 1);
+        answer(200, &tokens(number.get()))
+    });
+}
+
+/// The whole rotation as the provider sees it: when it ends the old secret, the next one is tried with the same refresh token
+/// and comes first from then on; when that one takes the place of the first, it is sent alone.
+#[test]
+fn the_next_credentials_are_tried_when_the_provider_refuses_the_first() {
+    let host = Host::new().with_authorized("shop");
+    assert!(send(&host, "PATCH", &json!({ "provider_credentials": further() })));
+    takes(&host, "canary-new");
+    for (requests, refresh_token) in [(3, "canary-rt-1"), (4, "canary-rt-2")] {
+        assert_eq!(renewed_with(&host), ("canary-new".to_owned(), refresh_token.to_owned()));
+        assert_eq!(host.requests(), requests);
+        host.memory.restart();
+    }
+    assert!(send(&host, "PATCH", &json!({ "client_secret": "canary-new", "provider_credentials": null })));
+    assert_eq!(renewed_with(&host), ("canary-new".to_owned(), "canary-rt-3".to_owned()));
+    assert_eq!(host.requests(), 5);
+}
+
+/// Each is tried once; when all are refused, the operator must act, and the tokens stay.
+#[test]
+fn credentials_that_are_all_refused_stop_the_integration() {
+    let host = Host::new().with_authorized("shop");
+    assert!(send(&host, "PATCH", &json!({ "provider_credentials": further() })));
+    takes(&host, "canary-announced-by-nobody");
+    host.wait(3_600);
+    assert_eq!((host.live("shop").0, host.requests()), (502, 4));
+    let sent = host.memory.sent();
+    let of = |name| sent[1..].iter().map(|request| parameter(request, name)).collect::<Vec<_>>();
+    assert_eq!(of("client_secret"), ["canary-client-secret", "canary-new", "canary-other"]);
+    assert_eq!(of("client_id"), ["shop-client", "shop-client", "other-client"]);
+    let view = host.view("shop");
+    assert_eq!((&view["authorized"], &view["refresh"]["state"]), (&json!(true), &json!("stopped")));
+}
+
+/// What the provider refuses otherwise is nothing that other credentials could mend.
+#[test]
+fn another_refusal_tries_no_further_credentials() {
+    let host = Host::new().with_authorized("shop");
+    assert!(send(&host, "PATCH", &json!({ "provider_credentials": further() })));
+    host.provider_answers([refusal(400, "invalid_grant")]);
+    host.wait(3_600);
+    assert_eq!((host.live("shop").0, host.requests()), (409, 2));
+}
