@@ -36,7 +36,7 @@ use super::{
     fault::Fault,
     key::ConnectionKey,
     record::{Part, Profile, ProfileInput, Record},
-    refresh::{Renewal, next_look},
+    refresh::next_look,
     secrets::Extent,
     template::values::Values,
     token_exchange,
@@ -274,7 +274,7 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// When its tokens must be looked at next.
     fn next_renewal(&self, record: &Record) -> Option<UnixSeconds> {
-        let renewal = renewal_of(record).unwrap_or(Renewal::Impossible);
+        let renewal = renewal_of(record).ok()?;
         let due = next_look(record.grant.as_ref(), &record.condition, renewal, self.lead(record))?;
         let held = self.held.borrow().as_ref().map(|(until, _)| *until);
         Some(held.map_or(due, |until| due.max(until)))

@@ -221,11 +221,12 @@ impl Condition {
         let is_lost = *by_refresh_token && fault.is_lost() && class == FaultClass::Provider;
         let happening = if is_lost { Happening::AnswerLost } else { Happening::Fault(class) };
         let state = self.state.after(happening);
-        let reason = (state == RefreshState::NeedsAuthorization).then(|| match self.state {
+        let reason = match self.state {
             RefreshState::InDoubt => Reason::AnswerLost,
             _ if is_over => Reason::RefusedRepeatedly,
             _ => Reason::Refused,
-        });
+        };
+        let reason = Some(reason).filter(|_| state == RefreshState::NeedsAuthorization);
         let (first, longest) = back_off(class);
         let wait = (first.0 << self.failures.min(16)).min(longest.0);
         let wait = wait + wait * u64::from(jitter) / 1024;
@@ -250,6 +251,18 @@ impl Condition {
     pub fn after_crash(self) -> Self {
         let state = self.state.after(Happening::AnswerLost);
         Self { attempt: None, state, class: Some(FaultClass::Provider), ..self }
+    }
+
+    /// What the operator has in hand may be better now: it is tried at once. Says whether that changes anything.
+    pub fn mended(&mut self) -> bool {
+        let was_stuck = self.reason == Some(Reason::NotRenewable);
+        let waits = self.retry_at.is_some() && self.class == Some(FaultClass::Integration);
+        if was_stuck {
+            *self = Self::default();
+        } else if waits {
+            self.retry_at = None;
+        }
+        was_stuck || waits
     }
 
     /// The condition when nothing can be asked of the provider.
@@ -285,14 +298,15 @@ pub fn on_read(
     waiting.map_or(ReadDecision::Renew, |fault| ReadDecision::BackingOff(fault.clone()))
 }
 
-/// When a connection must be looked at next: not at all when it has no token yet, or only a person can help.
+/// When a connection must be looked at next: not at all when it has no token yet, or is known to need a person.
 #[must_use]
 pub fn next_look(grant: Option<&Grant>, condition: &Condition, renewal: Renewal, lead: Seconds) -> Option<UnixSeconds> {
-    if renewal == Renewal::Impossible || condition.state == RefreshState::NeedsAuthorization {
+    if condition.state == RefreshState::NeedsAuthorization {
         return None;
     }
     let grant = grant?;
     let due_at = match condition.state {
+        _ if renewal == Renewal::Impossible => grant.expires_at,
         _ if condition.reported => grant.obtained_at,
         RefreshState::InDoubt => grant.expires_at,
         _ => grant.due_at(lead),

@@ -263,7 +263,8 @@ fn the_list_shows_the_last_of_two_saves() {
     assert_eq!(list["items"][0]["name"], "b");
 }
 
-/// A definition that lost its refresh request: the token is served to its end, then a person is needed.
+/// A definition that lost its refresh request: the token is served to its end, then a person is needed; or the definition as
+/// it was, since no refresh token is lost.
 #[test]
 fn a_definition_without_refresh_ends_renewals_but_not_the_token() {
     let host = Host::new().with_authorized("shop");
@@ -275,4 +276,21 @@ fn a_definition_without_refresh_ends_renewals_but_not_the_token() {
     host.run_behind();
     host.wait(1);
     assert_eq!((host.live("shop").0, host.requests()), (409, 1));
+    assert_eq!(host.sweep()["needs_authorization"], 1);
+    host.provider_answers([answer(200, &tokens(2))]);
+    assert_eq!(host.define("shop", CODE_FLOW).status, 200);
+    assert_eq!((host.live("shop"), host.requests()), (found(2), 2));
+}
+
+/// A client that the provider refused is tried again at once when the definition was mended, and not sooner.
+#[test]
+fn a_mended_definition_is_tried_at_once() {
+    let host = expired();
+    host.provider_answers([refusal(401, "invalid_client"), answer(200, &tokens(2))]);
+    assert_eq!(host.live("shop").0, 502);
+    host.wait(1_000);
+    assert_eq!((host.live("shop").0, host.requests()), (502, 2));
+    let mended = CODE_FLOW.replacen("      configuration:\n", "      configuration:\n        refresh_lead: 600\n", 1);
+    assert_eq!(host.define("shop", &mended).status, 200);
+    assert_eq!((host.live("shop"), host.requests()), (found(2), 3));
 }

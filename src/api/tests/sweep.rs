@@ -228,12 +228,19 @@ fn the_sweep_respects_the_back_off() {
     assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("renewed", 1)]), 3));
 }
 
-/// What only a person can help is not due, nor what has no token yet, nor what cannot be renewed.
+/// What only a person can help is not due, nor what has no token yet. A token that cannot be renewed is due once, at its end:
+/// then it is told that a person is needed.
 #[test]
-fn what_cannot_be_renewed_is_not_due() {
+fn what_cannot_be_renewed_is_told_once() {
     let host = Host::new().with_code_flow("empty").with_service("never_read").with_code_flow("no_refresh");
     host.provider_answers([answer(200, &json!({ "access_token": "canary-at-1", "expires_in": 3600 }))]);
     assert_eq!(host.authorize("no_refresh", "canary-code-1").status, 200);
+    host.wait(3_599);
+    assert_eq!((host.sweep(), host.requests()), (report(&[]), 1));
+    host.wait(1);
+    assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("needs_authorization", 1)]), 1));
+    let refresh = &host.view("no_refresh")["refresh"];
+    assert_eq!((&refresh["state"], &refresh["reason"]), (&json!("needs_authorization"), &json!("not_renewable")));
     host.wait(86_400);
     assert_eq!((host.sweep(), host.requests()), (report(&[]), 1));
 }

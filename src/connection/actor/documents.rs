@@ -49,6 +49,9 @@ impl<P: ObjectPorts> Actor<P> {
         if next.pending.take_if(|_| is_other).is_some() {
             parts.push(Part::Pending);
         }
+        if next.condition.mended() {
+            parts.push(Part::Condition);
+        }
         next.profile.updated_at = self.ports.now();
         // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
         self.store_with_snapshot(record, &parts)?;

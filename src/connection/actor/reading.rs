@@ -121,8 +121,10 @@ impl<P: ObjectPorts> Actor<P> {
             return Ok(Reply::Sweep(SweepOutcome::NotDue));
         }
         let record = self.forget_expired(self.current()?)?;
-        let renewal = renewal_of(&record).unwrap_or(Renewal::Impossible);
-        let outcome = match self.decision(&record, renewal, self.ports.now()) {
+        let now = self.ports.now();
+        // Where the definition gets no tokens (any more), there is nothing to do.
+        let decision = renewal_of(&record).map_or(ReadDecision::Serve, |renewal| self.decision(&record, renewal, now));
+        let outcome = match decision {
             ReadDecision::ServeAndRenew | ReadDecision::Renew => match self.renewal().await {
                 Ok(_) => SweepOutcome::Renewed,
                 Err(Stop::Refused(Refusal::NeedsAuthorization)) => SweepOutcome::NeedsAuthorization,

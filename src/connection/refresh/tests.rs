@@ -75,8 +75,7 @@ fn a_read_is_decided_by_the_table() {
             let (during, over) = (read(&waiting(state), now), read(&fresh, now));
             let expected = match *cell {
                 "serve" => (ReadDecision::Serve, ReadDecision::Serve),
-                "serve, renew behind" => (ReadDecision::Serve, ReadDecision::ServeAndRenew),
-                "serve, waits" => (ReadDecision::Serve, ReadDecision::ServeAndRenew),
+                "serve, renew behind" | "serve, waits" => (ReadDecision::Serve, ReadDecision::ServeAndRenew),
                 "renew, then serve" | "waits" => (ReadDecision::BackingOff(Fault::Unreachable), ReadDecision::Renew),
                 "needs authorization" => (ReadDecision::NeedsAuthorization, ReadDecision::NeedsAuthorization),
                 other => panic!("{other}"),
@@ -168,6 +167,18 @@ fn the_reason_is_told() {
     assert_eq!((given_up.state, given_up.reason), (RefreshState::NeedsAuthorization, Some(Reason::NotRenewable)));
 }
 
+/// A mended definition is tried at once; what a person or the provider must do takes its time.
+#[test]
+fn what_the_operator_mended_is_tried_at_once() {
+    let mended = |mut condition: Condition| (condition.mended(), condition.state, condition.retry_at.is_some());
+    let integration = Some(FaultClass::Integration);
+    let stopped = Condition { class: integration, ..waiting(RefreshState::Stopped) };
+    assert_eq!(mended(stopped), (true, RefreshState::Stopped, false));
+    assert_eq!(mended(waiting(RefreshState::Failing)), (false, RefreshState::Failing, true));
+    assert_eq!(mended(Condition::default().given_up()), (true, RefreshState::Good, false));
+    assert_eq!(mended(Condition::default()), (false, RefreshState::Good, false));
+}
+
 /// Refusals that nobody knows the meaning of count as the connection's, but not one, and not while it works.
 #[test]
 fn five_unknown_refusals_are_enough_when_the_token_has_expired() {
@@ -205,7 +216,8 @@ fn the_next_look_is_when_there_is_something_to_do() {
     assert_eq!(with_token(&Condition { retry_at: None, ..waiting(RefreshState::InDoubt) }), Some(2_000));
     assert_eq!(with_token(&Condition { reported: true, ..Condition::default() }), Some(1_000));
     assert_eq!(with_token(&waiting(RefreshState::NeedsAuthorization)), None);
-    assert_eq!(look(&Condition::default(), Renewal::Impossible), None);
+    assert_eq!(look(&Condition::default(), Renewal::Impossible), Some(2_000));
+    assert_eq!(look(&Condition::default().given_up(), Renewal::Impossible), None);
     assert_eq!(next_look(None, &Condition::default(), Renewal::ByClientCredentials, LEAD), None);
 }
 
