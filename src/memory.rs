@@ -1,6 +1,7 @@
 //! Tests only: the same ports in memory, with faults on demand.
 
 mod breakers;
+mod directory;
 mod object;
 mod registry;
 pub(crate) mod signatures;
@@ -22,20 +23,16 @@ use crate::{
         actor::{Actor, renewal::RefreshLine},
         breaker::Breaker,
         command::{Command, Reply},
-        directory::{Due, Filter, Row},
+        directory::Row,
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
-        ticks::{Tick, Ticks},
+        ticks::Ticks,
     },
     ports::{
-        Clients, Clock, ConnectionActors, Listing, Multipart, PortError, ProviderFailure, ProviderRequest,
-        ProviderResponse,
+        Clients, Clock, ConnectionActors, Multipart, PortError, ProviderFailure, ProviderRequest, ProviderResponse,
     },
-    protocol::{
-        page::{Page, PageQuery},
-        time::{Seconds, UnixSeconds},
-    },
+    protocol::time::{Seconds, UnixSeconds},
 };
 
 use object::MemoryObject;
@@ -317,54 +314,6 @@ impl Clients for Memory {
 impl ConnectionActors for Memory {
     async fn command(&self, key: &ConnectionKey, command: Command) -> Result<Reply, PortError> {
         self.actor(key).execute(command).await
-    }
-}
-
-impl Listing for Memory {
-    async fn page(&self, query: PageQuery, filter: Filter) -> Result<Page, PortError> {
-        let rows = self.shared.rows()?;
-        let mut sorted: Vec<&Row> = rows.values().filter(|row| filter.admits(row)).collect();
-        sorted.sort_by_key(|row| (&row.name, &row.key));
-        let (offset, size) = (usize::try_from(query.offset()).unwrap(), usize::try_from(query.size).unwrap());
-        let items = sorted.iter().skip(offset).take(size).map(|row| row.view.clone()).collect();
-        Ok(Page { items, total: u32::try_from(sorted.len()).unwrap() })
-    }
-
-    async fn sealed_otherwise(&self, key_id: &str) -> Result<Vec<(SealedWith, u32)>, PortError> {
-        let mut counts = BTreeMap::new();
-        for row in self.shared.rows()?.values().filter(|row| row.sealed_with.as_str() != key_id) {
-            *counts.entry(row.sealed_with.clone()).or_insert(0) += 1;
-        }
-        Ok(counts.into_iter().collect())
-    }
-
-    async fn sealed_with(&self, keys: &SealedWith, limit: u32) -> Result<Vec<ConnectionKey>, PortError> {
-        let rows = self.shared.rows()?;
-        let found = rows.values().filter(|row| row.sealed_with == *keys).map(|row| row.key.clone());
-        Ok(found.take(usize::try_from(limit).unwrap()).collect())
-    }
-
-    async fn ticks(&self) -> Result<Ticks, PortError> {
-        drop(self.shared.rows()?);
-        Ok(self.shared.ticks.borrow().clone())
-    }
-
-    async fn ticked(&self, tick: Tick) -> Result<(), PortError> {
-        drop(self.shared.rows()?);
-        let ticks = self.shared.ticks.take().with(tick);
-        self.shared.ticks.replace(ticks);
-        self.shared.rows_written.set(self.shared.rows_written.get() + 1);
-        Ok(())
-    }
-
-    async fn due(&self, now: UnixSeconds, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, PortError> {
-        let rows = self.shared.rows()?;
-        let due = |row: &Row| row.due.map(|at| Due { at, key: row.key.clone() });
-        let is_meant = |due: &Due| due.at <= now && after.is_none_or(|after| due > after);
-        let mut due: Vec<Due> = rows.values().filter_map(due).filter(is_meant).collect();
-        due.sort();
-        due.truncate(usize::try_from(limit).unwrap());
-        Ok(due)
     }
 }
 

@@ -13,13 +13,13 @@ use crate::{
     authorization_server::{
         audit::AuditEntry,
         client::Client,
-        registry::{RegistryReply, RegistryRequest},
+        registry::{self, RegistryReply, RegistryRequest},
     },
     connection::{
         actor::renewal::RefreshLine,
         breaker::{Admission, Call, Outcome},
         command::{Command, Reply},
-        directory::{Due, Filter, Row},
+        directory::{Due, Figures, Filter, Row},
         history::Label,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -112,6 +112,8 @@ pub trait RegistryStore: ClientStore + AuditStore + MarkStore {
     fn atomically(&self, work: &mut dyn FnMut() -> Result<(), PortError>) -> Result<(), PortError>;
     /// Removes marks that are over and audit rows from before an instant, some at a time; says how many.
     fn prune(&self, now: UnixSeconds, audit_before: UnixSeconds) -> Result<u32, PortError>;
+    /// How much there is, without what is over.
+    fn figures(&self, now: UnixSeconds) -> Result<registry::Figures, PortError>;
 }
 
 /// The connections, seen from a request or from the sweep: one object request.
@@ -194,6 +196,8 @@ pub trait Listing {
     async fn ticks(&self) -> Result<Ticks, PortError>;
     /// Adds a tick: one row written.
     async fn ticked(&self, tick: Tick) -> Result<(), PortError>;
+    /// How much there is. Looks at every row: for a monitor.
+    async fn figures(&self, now: UnixSeconds) -> Result<Figures, PortError>;
 }
 
 /// The registered connector templates, seen from a request.

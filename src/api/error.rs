@@ -235,7 +235,8 @@ impl ApiError {
             | RegistryReply::Done
             | RegistryReply::Client(..)
             | RegistryReply::Page(_)
-            | RegistryReply::Pruned(_) => PortError("unexpected reply of the registry".to_owned()).into(),
+            | RegistryReply::Pruned(_)
+            | RegistryReply::Figures(_) => PortError("unexpected reply of the registry".to_owned()).into(),
         }
     }
 

@@ -97,7 +97,10 @@ impl Guarded {
         action: Action,
     ) -> Result<RegistryReply, ApiError> {
         match self.ask(context, action).await? {
-            reply @ (RegistryReply::Done | RegistryReply::Client(..) | RegistryReply::Page(_)) => Ok(reply),
+            reply @ (RegistryReply::Done
+            | RegistryReply::Client(..)
+            | RegistryReply::Page(_)
+            | RegistryReply::Figures(_)) => Ok(reply),
             refused => Err(ApiError::registry(refused, self.required)),
         }
     }

@@ -20,6 +20,7 @@ mod https;
 mod input;
 mod introspection;
 mod metadata;
+mod metrics;
 mod page;
 mod revocation;
 pub mod route;
@@ -238,6 +239,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::Revoke => revocation::revoke(context).await,
         Route::Metadata => metadata::metadata(context),
         Route::Keys => metadata::keys(context),
+        Route::Metrics => metrics::show(context).await,
         Route::Audit => audit::list(context).await,
         Route::CreateClient => client::create(context).await,
         Route::ListClients => client::list(context).await,

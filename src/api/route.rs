@@ -16,6 +16,8 @@ pub enum Route {
     Health,
     /// The deployment can work.
     Ready,
+    /// What a monitor wants to know.
+    Metrics,
     /// RFC 6749 §3.2.
     Token,
     /// RFC 7662.
@@ -149,6 +151,7 @@ impl Route {
         match self {
             Self::Health => "/health",
             Self::Ready => "/ready",
+            Self::Metrics => "/metrics",
             Self::Token => "/api/v1/oauth/token",
             Self::Introspect => "/api/v1/oauth/introspect",
             Self::Revoke => "/api/v1/oauth/revoke",
@@ -201,6 +204,7 @@ impl Route {
             | Self::Token | Self::Introspect | Self::Revoke
             // Whoever has the link.
             | Self::ShowLink(_) | Self::FollowLink(_) | Self::Connected => None,
+            Self::Metrics => Some("metrics:read"),
             Self::Audit => Some("audit:read"),
             Self::CreateClient => Some("client:create"),
             Self::DeleteClient(_) => Some("client:delete"),

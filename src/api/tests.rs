@@ -37,6 +37,7 @@ mod isolation;
 mod kept_members;
 mod list_filters;
 mod messages;
+mod metrics;
 mod provider_credentials;
 mod refresh_alarms;
 mod refresh_doubts;

@@ -6,12 +6,14 @@
 
 mod administration;
 mod authentication;
+mod figures;
 
 use std::{cell::RefCell, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::figures::Figures;
 use crate::{
     authorization_server::{
         audit::{AuditAction, AuditEntry, DenialReason, Origin, Tallies, Tally},
@@ -123,6 +125,8 @@ pub enum Action {
     Delete(Target),
     /// List what was done.
     Audit(PageQuery),
+    /// Count what there is.
+    Count,
 }
 
 impl Action {
@@ -132,7 +136,7 @@ impl Action {
         match self {
             Self::Read(client_id) => Some(client_id),
             Self::Change(target, _) | Self::Rotate(target, _) | Self::Delete(target) => Some(&target.client_id),
-            Self::Admit | Self::Create(_) | Self::List(_) | Self::Audit(_) => None,
+            Self::Admit | Self::Create(_) | Self::List(_) | Self::Audit(_) | Self::Count => None,
         }
     }
 
@@ -140,7 +144,7 @@ impl Action {
     #[must_use]
     pub const fn gives_power(&self) -> bool {
         match self {
-            Self::Admit | Self::List(_) | Self::Read(_) | Self::Audit(_) => false,
+            Self::Admit | Self::List(_) | Self::Read(_) | Self::Audit(_) | Self::Count => false,
             Self::Create(_) | Self::Change(..) | Self::Rotate(..) | Self::Delete(_) => true,
         }
     }
@@ -194,6 +198,8 @@ pub enum RegistryReply {
     Page(Page),
     /// How much was forgotten.
     Pruned(u32),
+    /// How much there is.
+    Figures(Figures),
 }
 
 /// What a token is made of, beside what was asked for.
@@ -314,6 +320,7 @@ impl<Store: RegistryStore> Registry<Store> {
             }
             Action::Delete(target) => self.delete(&power, &target, entry(AuditAction::DeleteClient)),
             Action::Audit(query) => Ok(RegistryReply::Page(self.clients.store().audit_page(query)?)),
+            Action::Count => Ok(RegistryReply::Figures(self.clients.store().figures(deed.now)?)),
         }
     }
 
@@ -376,7 +383,8 @@ const fn denial(reply: &RegistryReply) -> Option<DenialReason> {
         | RegistryReply::Done
         | RegistryReply::Client(..)
         | RegistryReply::Page(_)
-        | RegistryReply::Pruned(_) => None,
+        | RegistryReply::Pruned(_)
+        | RegistryReply::Figures(_) => None,
     }
 }
 

@@ -97,6 +97,19 @@ impl Filter {
     }
 }
 
+/// How much the directory holds, for a monitor.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Connections by `refresh.state` of their views; empty: they get no tokens.
+    pub states: Vec<(String, u32)>,
+    /// Connections that are due now.
+    pub due: u32,
+    /// Circuit breakers that are open now: of providers, of integrations.
+    pub open_breakers: [u32; 2],
+    /// What ticks of the sweep did.
+    pub ticks: Ticks,
+}
+
 /// What the directory object is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum DirectoryRequest {
@@ -130,6 +143,8 @@ pub enum DirectoryRequest {
     Ticks,
     /// See [`crate::ports::Listing::ticked`].
     Ticked(Tick),
+    /// See [`crate::ports::Listing::figures`].
+    Figures(UnixSeconds),
 }
 
 /// What the directory object answers.
@@ -155,4 +170,6 @@ pub enum DirectoryReply {
     Rows(u32),
     /// What ticks did.
     Ticks(Ticks),
+    /// How much there is.
+    Figures(Figures),
 }

@@ -41,7 +41,6 @@ pub(super) fn report(sql: &SqlStorage, call: &Call, outcome: Outcome) -> Result<
 }
 
 /// How many providers and integrations make callers wait now.
-#[expect(dead_code, reason = "for the metrics")]
 pub(super) fn open(sql: &SqlStorage, now: UnixSeconds) -> Result<[u32; 2]> {
     let count = |kind: &Kind| {
         let statement = "SELECT count(*) FROM breaker

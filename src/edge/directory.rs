@@ -125,6 +125,7 @@ impl Rows {
             }
             DirectoryRequest::Ticks => figures::ticks(&self.sql).map(DirectoryReply::Ticks),
             DirectoryRequest::Ticked(tick) => figures::add(&self.sql, tick).map(|()| DirectoryReply::Done),
+            DirectoryRequest::Figures(now) => figures::all(&self.sql, now).map(DirectoryReply::Figures),
         };
         reply.map_err(|error| PortError(format!("directory storage: {error}")))
     }

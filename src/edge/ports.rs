@@ -9,7 +9,7 @@ use crate::{
     connection::{
         breaker::{Admission, Call, Outcome},
         command::{Addressed, Command, Reply},
-        directory::{DirectoryReply, DirectoryRequest, Due, Filter, Row},
+        directory::{DirectoryReply, DirectoryRequest, Due, Figures, Filter, Row},
         key::ConnectionKey,
         rotation::SealedWith,
         ticks::{Tick, Ticks},
@@ -92,6 +92,13 @@ impl Listing for EdgePorts {
     async fn ticks(&self) -> Result<Ticks, PortError> {
         match directory(&self.env, &DirectoryRequest::Ticks).await? {
             DirectoryReply::Ticks(ticks) => Ok(ticks),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn figures(&self, now: UnixSeconds) -> Result<Figures, PortError> {
+        match directory(&self.env, &DirectoryRequest::Figures(now)).await? {
+            DirectoryReply::Figures(figures) => Ok(figures),
             _ => Err(unexpected()),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     authorization_server::{
         audit::AuditEntry,
         client::Client,
-        registry::{self, RegistryRequest},
+        registry::{self, Figures, RegistryRequest},
     },
     ports::{AuditStore, ClientStore, Mark, MarkStore, PortError, RegistryStore},
     protocol::{
@@ -175,6 +175,19 @@ impl MarkStore for SqlRegistry {
 impl RegistryStore for SqlRegistry {
     fn atomically(&self, work: &mut dyn FnMut() -> Stored<()>) -> Stored<()> {
         transaction(&self.state, work)
+    }
+
+    fn figures(&self, now: UnixSeconds) -> Stored<Figures> {
+        // Rows of the audit log go in the order in which they came: nothing needs to be counted.
+        let statement = "SELECT (SELECT count(*) FROM api_client),
+            coalesce((SELECT max(number) FROM audit) - (SELECT min(number) FROM audit) + 1, 0),
+            (SELECT count(*) FROM mark WHERE kind = ?1 AND until > ?3),
+            (SELECT count(*) FROM mark WHERE kind = ?2 AND until > ?3)";
+        let values = vec![kind(Mark::RevokedToken), kind(Mark::SpentBudget), integer(now.0)];
+        let rows = self.run(statement, values)?;
+        let count = |column| rows.first().map_or(Ok(0), |row| row.count(column)).map_err(|error| broken(&error));
+        let (clients, audit_rows) = (count(0)?, count(1)?);
+        Ok(Figures { clients, audit_rows, revoked_tokens: count(2)?, spent_budgets: count(3)? })
     }
 
     fn prune(&self, now: UnixSeconds, audit_before: UnixSeconds) -> Stored<u32> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    authorization_server::{audit::AuditEntry, client::Client},
+    authorization_server::{audit::AuditEntry, client::Client, registry::Figures},
     ports::{AuditStore, ClientStore, Mark, MarkStore, PortError, RegistryStore},
     protocol::{
         page::{Page, PageQuery},
@@ -178,6 +178,21 @@ impl RegistryStore for MemoryRegistry {
             rows.clients.replace(before.0);
             rows.audit.replace(before.1);
             rows.marks.replace(before.2);
+        })
+    }
+
+    fn figures(&self, now: UnixSeconds) -> Result<Figures, PortError> {
+        let rows = self.read()?;
+        let (clients, audit_rows) = (rows.clients.borrow().len(), rows.audit.borrow().len());
+        let marks = rows.marks.borrow();
+        let count = |wanted: Mark| {
+            marks.iter().filter(|((kind, _), until)| *kind == wanted as u8 && now < **until).count().try_into().unwrap()
+        };
+        Ok(Figures {
+            clients: clients.try_into().unwrap(),
+            audit_rows: audit_rows.try_into().unwrap(),
+            revoked_tokens: count(Mark::RevokedToken),
+            spent_budgets: count(Mark::SpentBudget),
         })
     }
 

@@ -15,7 +15,7 @@ use crate::protocol::secret::hex;
 
 /// A digest of all examples, and the version that they are of. Where only the digest changes because examples were added,
 /// or JSON inside of them, enter the new one; where the form of a message does, [`VERSION`] grows too.
-const PINNED: (u8, &str) = (2, "3e280edbeb419d5ddc101968d5e9ac540cebd3786c86a97045a9a0554eab8090");
+const PINNED: (u8, &str) = (2, "cd78621f36a6c6110b83c1e449e70319b86e3749e20b2fc7e8ee6344f9942e4f");
 
 /// Tells the names of the variants of an enum, for whom it is asked to read one.
 struct Names<'a>(&'a mut &'static [&'static str]);

@@ -10,6 +10,7 @@ pub(super) fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
     Some(match segments.as_slice() {
         ["health"] => vec![(Method::GET, Route::Health)],
         ["ready"] => vec![(Method::GET, Route::Ready)],
+        ["metrics"] => vec![(Method::GET, Route::Metrics)],
         ["api", "v1", "oauth", "token"] => vec![(Method::POST, Route::Token)],
         ["api", "v1", "oauth", "introspect"] => vec![(Method::POST, Route::Introspect)],
         ["api", "v1", "oauth", "revoke"] => vec![(Method::POST, Route::Revoke)],

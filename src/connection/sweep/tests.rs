@@ -14,7 +14,7 @@ use futures_util::{
 use super::*;
 use crate::{
     connection::{
-        directory::Filter,
+        directory::{Figures, Filter},
         rotation::SealedWith,
         ticks::{Tick, Ticks},
     },
@@ -161,6 +161,10 @@ impl Listing for Outside {
 
     async fn ticks(&self) -> Result<Ticks, PortError> {
         unreachable!("the tick is told where to begin")
+    }
+
+    async fn figures(&self, _: UnixSeconds) -> Result<Figures, PortError> {
+        unreachable!("a tick counts nothing")
     }
 
     async fn ticked(&self, _: Tick) -> Result<(), PortError> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     connection::{
         breaker::{Admission, Call, Outcome},
-        directory::{DirectoryReply, DirectoryRequest, Due, Filter, Row, Tested},
+        directory::{DirectoryReply, DirectoryRequest, Due, Figures, Filter, Row, Tested},
         fault::Fault,
         key::ConnectionKey,
         rotation::SealedWith,
@@ -80,6 +80,7 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryRequest::Report(call(), Outcome::CredentialsRefused(refused())),
         DirectoryRequest::Ticks,
         DirectoryRequest::Ticked(tick()),
+        DirectoryRequest::Figures(UnixSeconds(1_700_000_000)),
     ];
     let replies = [
         DirectoryReply::Done,
@@ -96,6 +97,13 @@ pub(super) fn all() -> Vec<u8> {
         DirectoryReply::Rows(2),
         DirectoryReply::Ticks(Ticks::default()),
         DirectoryReply::Ticks(Ticks::default().with(tick())),
+        DirectoryReply::Figures(Figures::default()),
+        DirectoryReply::Figures(Figures {
+            states: vec![(text("good"), 300), (text(""), 1)],
+            due: 2,
+            open_breakers: [3, 4],
+            ticks: Ticks::default(),
+        }),
     ];
     [all_sent(&requests), all_sent(&replies), all_sent(&tested)].concat()
 }

@@ -6,7 +6,8 @@ use crate::{
         audit::Origin,
         client::{Client, ClientChange, Edit, Rotation},
         registry::{
-            Action, AssertionUse, Attempt, Caller, Errand, Grantee, Proof, RegistryReply, RegistryRequest, Target,
+            Action, AssertionUse, Attempt, Caller, Errand, Figures, Grantee, Proof, RegistryReply, RegistryRequest,
+            Target,
         },
     },
     protocol::{
@@ -111,6 +112,7 @@ fn actions() -> Vec<Action> {
         Action::Rotate(any, rotation(None, false)),
         Action::Delete(target()),
         Action::Audit(query),
+        Action::Count,
     ]
 }
 
@@ -140,6 +142,7 @@ fn replies() -> Vec<RegistryReply> {
         RegistryReply::Client(bare.view(), bare.tag()),
         RegistryReply::Page(Page { items: vec![document()], total: 1 }),
         RegistryReply::Pruned(u32::MAX),
+        RegistryReply::Figures(Figures { clients: 1, audit_rows: 300, revoked_tokens: 2, spent_budgets: 3 }),
     ]
 }
 
