@@ -12,7 +12,11 @@ mod webhook;
 
 use url::{Host, Url};
 
-pub use self::{application_key::ApplicationKey, signing_keys::ScheduledKey, webhook::Webhook};
+pub use self::{
+    application_key::ApplicationKey,
+    signing_keys::ScheduledKey,
+    webhook::{URL as WEBHOOK_URL, Webhook},
+};
 use self::{compatibility::Compatibility, origins::Origins};
 use crate::protocol::{
     host::HostList,
@@ -155,12 +159,6 @@ impl PublicUrl {
     }
 }
 
-/// Where events are told.
-pub const WEBHOOK_URL: &str = "EVENT_WEBHOOK_URL";
-
-/// What signs them.
-const WEBHOOK_SECRET: &str = "EVENT_WEBHOOK_SECRET";
-
 /// The setting that every state begins with.
 const INSTANCE: &str = "OAUTH_INSTANCE";
 
@@ -204,18 +202,13 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<Lookup> {
         read(&text).map_err(|problem| self.problems.push(Problem { setting, problem })).ok()
     }
 
-    /// The webhook, of two settings that come together or not at all; none also where they are wrong.
+    /// The webhook, if there is one; none also where its settings are wrong.
     fn webhook(&mut self) -> Option<Webhook> {
-        let url = self.optional(WEBHOOK_URL, None, webhook::address)?;
-        let secrets = self.optional(WEBHOOK_SECRET, None, webhook::secrets)?;
-        let setting = match (url, secrets) {
-            (Some(url), Some(secrets)) => return Some(Webhook::new(url, secrets)),
-            (None, None) => return None,
-            (Some(_), None) => WEBHOOK_SECRET,
-            (None, Some(_)) => WEBHOOK_URL,
-        };
-        self.problems.push(Problem { setting, problem: "is missing: EVENT_WEBHOOK_URL and _SECRET come together" });
-        None
+        let read = Webhook::read(self.text(webhook::URL).as_deref(), self.text(webhook::SECRET).as_deref());
+        read.unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            None
+        })
     }
 }
 

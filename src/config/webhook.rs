@@ -6,6 +6,17 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::Problem;
+
+/// Where events are told.
+pub const URL: &str = "EVENT_WEBHOOK_URL";
+
+/// What signs them.
+pub(super) const SECRET: &str = "EVENT_WEBHOOK_SECRET";
+
+/// What is said where one of the two is missing.
+const TOGETHER: &str = "is missing: EVENT_WEBHOOK_URL and EVENT_WEBHOOK_SECRET come together";
+
 /// What the secret is, if the text is none.
 const SHAPE: &str = "must be whsec_ and 24 to 64 bytes in base64; two during a rotation, separated by a space";
 
@@ -25,32 +36,31 @@ impl std::fmt::Debug for Webhook {
 }
 
 impl Webhook {
-    /// The webhook of both settings.
-    pub(super) const fn new(url: Url, secrets: Vec<Zeroizing<Vec<u8>>>) -> Self {
-        Self { url, secrets }
+    /// Reads both settings, which come together or not at all.
+    pub(super) fn read(url: Option<&str>, secret: Option<&str>) -> Result<Option<Self>, Problem> {
+        let wrong = |setting, problem| Err(Problem { setting, problem });
+        let (url, secret) = match (url, secret) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return wrong(SECRET, TOGETHER),
+            (None, Some(_)) => return wrong(URL, TOGETHER),
+            (Some(url), Some(secret)) => (url, secret),
+        };
+        let Ok(url) = Url::parse(url) else { return wrong(URL, "must be an absolute URL") };
+        let mut secrets = Vec::new();
+        for text in secret.split(' ') {
+            let bytes = text.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok()).map(Zeroizing::new);
+            match bytes {
+                Some(bytes) if (24..=64).contains(&bytes.len()) && secrets.len() < 2 => secrets.push(bytes),
+                _ => return wrong(SECRET, SHAPE),
+            }
+        }
+        Ok(Some(Self { url, secrets }))
     }
 
     /// The secrets, in clear: each message is signed with all of them.
     pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
         self.secrets.iter().map(|secret| secret.as_slice())
     }
-}
-
-/// Reads the address.
-pub(super) fn address(text: &str) -> Result<Option<Url>, &'static str> {
-    Url::parse(text).map(Some).map_err(|_| "must be an absolute URL")
-}
-
-/// Reads the secret, or two of them.
-pub(super) fn secrets(text: &str) -> Result<Option<Vec<Zeroizing<Vec<u8>>>>, &'static str> {
-    let secrets: Option<Vec<_>> = text.split(' ').map(secret).collect();
-    secrets.filter(|secrets| secrets.len() <= 2).map(Some).ok_or(SHAPE)
-}
-
-/// Reads one secret.
-fn secret(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = Zeroizing::new(STANDARD.decode(text.strip_prefix("whsec_")?).ok()?);
-    (24..=64).contains(&bytes.len()).then_some(bytes)
 }
 
 #[cfg(test)]

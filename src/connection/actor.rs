@@ -103,6 +103,9 @@ type Flight = Shared<LocalBoxFuture<'static, Result<LiveToken, Stop>>>;
 /// The end of a grant under way, to be awaited by anybody.
 type Withdrawal = Shared<LocalBoxFuture<'static, Result<Revocation, Stop>>>;
 
+/// Parts of a record as they are stored, by name.
+type StoredParts = [(&'static str, String)];
+
 /// One connection.
 pub struct Actor<P> {
     /// The deployment's settings.
@@ -280,10 +283,11 @@ impl<P: ObjectPorts> Actor<P> {
         Some(held.map_or(due, |until| due.max(until)))
     }
 
-    /// Has the alarm ring when its tokens must be looked at next, or an event told again. The sweep would come, too; the alarm is in time.
+    /// Has the alarm ring when its tokens must be looked at next, or an event told again. The sweep would come, too; the
+    /// alarm is in time.
     fn arm(&self, record: &Record) {
         // What is to be told for the first time is told behind; only a later attempt needs the alarm.
-        let retold = record.outbox.retry_at.filter(|at| *at > self.ports.now());
+        let retold = self.next_delivery(record).filter(|at| *at > self.ports.now());
         let next = self.next_renewal(record).into_iter().chain(retold).min().filter(|_| self.settings.refresh_alarms);
         if let Some(at) = next
             && self.alarm.replace(next) != next
@@ -321,7 +325,7 @@ impl<P: ObjectPorts> Actor<P> {
         let renewal_due = self.next_renewal(record);
         let state_expires = record.pending.as_ref().map(|pending| pending.expires_at);
         let link_expires = record.link.as_ref().map(|link| link.expires_at);
-        let told = record.outbox.retry_at;
+        let told = self.next_delivery(record);
         let due = renewal_due.into_iter().chain(state_expires).chain(link_expires).chain(told).min();
         let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
         let sealed_with = record.sealed_with(self.vault.key_id());
@@ -345,7 +349,7 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Stores parts of a new record.
     fn store(&self, record: Rc<Record>, parts: &[Part]) -> Result<Rc<Record>, PortError> {
-        self.store_by(record, parts, |stored| self.ports.write(stored))
+        self.store_by(record, parts, &|stored| self.ports.write(stored))
     }
 
     /// Stores parts of a new record in some way, and with them the event of the change, if it is one: all or nothing.
@@ -354,7 +358,7 @@ impl<P: ObjectPorts> Actor<P> {
         &self,
         mut record: Rc<Record>,
         parts: &[Part],
-        write: impl Fn(&[(&'static str, String)]) -> Result<u32, PortError>,
+        write: &dyn Fn(&StoredParts) -> Result<u32, PortError>,
     ) -> Result<Rc<Record>, PortError> {
         let (former, mut parts) = (self.stored()?, parts.to_vec());
         let event = self.note(former.as_deref(), &mut record, &mut parts)?;

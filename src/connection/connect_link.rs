@@ -6,7 +6,6 @@
 //!
 //! Decides: what is stored of a link, what the cookie is. Leaves to others: the pages (`api`), single use (`actor`).
 
-use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -29,16 +28,12 @@ pub const LINK_LIFETIME: Seconds = Seconds(1800);
 pub const EVENT_LINK_LIFETIME: Seconds = Seconds(86_400);
 
 /// The token of the link that goes out with an event: always the same, so that it need not be stored, and unknown to
-/// whoever knows the event's id alone. What is random in other links is a MAC of the id here.
+/// whoever knows the event's id alone. What is random in other links is derived from the application key and the id here.
 #[must_use]
 pub fn of_event(application_key: &ApplicationKey, connection: &ConnectionKey, event_id: &str) -> SecretText {
-    let key = application_key.derive("postern/event-link/v1");
+    let derived = application_key.derive(&format!("postern/event-link/v1\0{event_id}"));
     let mut random = [0; 16];
-    // HMAC takes keys of any length.
-    if let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(key.as_ref()) {
-        mac.update(event_id.as_bytes());
-        random.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(random, byte)| *random = byte);
-    }
+    random.iter_mut().zip(derived.iter()).for_each(|(random, byte)| *random = *byte);
     mint(application_key, Purpose::Link, connection, &random)
 }
 

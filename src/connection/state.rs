@@ -5,7 +5,10 @@
 //! know the text without a look-up that anybody could make us do. Single use and expiry are the object's: it stores the
 //! digest only. A state may begin with the name of the deployment, for a forwarder of callbacks: `<instance>-<state>`.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{GeneralPurpose, URL_SAFE_NO_PAD},
+};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
@@ -60,8 +63,8 @@ pub fn mint(
     random: &[u8; 16],
 ) -> SecretText {
     let head = format!("{}.{}", URL_SAFE_NO_PAD.encode(random), URL_SAFE_NO_PAD.encode(connection.as_str()));
-    let tag = mac(application_key, purpose, &head).map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()));
-    SecretText::new(format!("{head}.{}", tag.unwrap_or_default()))
+    let tag = tag(application_key.derive(purpose.label()).as_ref(), &head, &URL_SAFE_NO_PAD);
+    SecretText::new(format!("{head}.{tag}"))
 }
 
 /// The connection that a text names, once its MAC is good: by the application key, or by one that was it when the text
@@ -95,10 +98,21 @@ pub fn without_instance<'s>(state: &'s str, instance: Option<&str>) -> &'s str {
 
 /// The MAC over everything before it. HMAC takes keys of any length, so there is always one.
 fn mac(application_key: &ApplicationKey, purpose: Purpose, head: &str) -> Option<Hmac<Sha256>> {
-    let key = application_key.derive(purpose.label());
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.as_ref()).ok()?;
-    mac.update(head.as_bytes());
+    keyed(application_key.derive(purpose.label()).as_ref(), head)
+}
+
+/// The MAC of a text, in one place: what it is made of is large, and would be copied to each.
+#[inline(never)]
+pub(super) fn keyed(key: &[u8], text: &str) -> Option<Hmac<Sha256>> {
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
+    mac.update(text.as_bytes());
     Some(mac)
+}
+
+/// The MAC of a text in base64, of some alphabet.
+#[inline(never)]
+pub(super) fn tag(key: &[u8], text: &str, alphabet: &GeneralPurpose) -> String {
+    keyed(key, text).map(|mac| alphabet.encode(mac.finalize().into_bytes())).unwrap_or_default()
 }
 
 #[cfg(test)]

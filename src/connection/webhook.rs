@@ -3,20 +3,20 @@
 //! Decides: where it goes, how it is signed, when it is tried again, when it is given up. Leaves to others: sending and
 //! storing (the actor), which events there are (`event`).
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, Mac};
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, Method, header};
-use serde_json::json;
-use sha2::Sha256;
+use serde_json::Value;
 
 use super::{
     authorization,
     event::{Event, Outbox},
     outbound::{self, OutboundPolicy, OutboundProblem},
+    state::tag,
+    token_exchange::retry_after,
 };
 use crate::{
     config::{Settings, Webhook},
-    ports::ProviderRequest,
+    ports::{ProviderFailure, ProviderRequest, ProviderResponse},
     protocol::{
         host::HostList,
         secret::SecretText,
@@ -34,6 +34,15 @@ const PATIENCE: Seconds = Seconds(272_105);
 
 /// A wait is longer by up to a fifth of it, so that connections that failed together are not tried together.
 const JITTER_SHARE: u64 = 5;
+
+/// The header of an event's id.
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+
+/// The header of the instant of an attempt.
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+
+/// The header of the signatures.
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// The webhook of a deployment, if it has one that may be used. The rules are those for providers, but for the lists of
 /// their hosts: the operator has named this one host already.
@@ -55,57 +64,59 @@ pub fn request(
     link: Option<(String, UnixSeconds)>,
     now: UnixSeconds,
 ) -> ProviderRequest {
-    let Event { id, at, kind, mut data } = event;
-    if let (Some(members), Some((link, expires_at))) = (data.as_object_mut(), link) {
+    let id = event.id.clone();
+    let mut told = event.told();
+    let members = told.get_mut("data").and_then(Value::as_object_mut);
+    if let (Some(members), Some((link, expires_at))) = (members, link) {
         members.insert("connect_link".to_owned(), link.into());
         members.insert("connect_link_expires_at".to_owned(), expires_at.to_rfc3339().into());
     }
-    let body = json!({ "type": kind, "timestamp": at.to_rfc3339(), "data": data }).to_string();
+    let body = told.to_string();
     let sent_at = now.0.to_string();
     let signatures = signatures(webhook, &format!("{id}.{sent_at}.{body}"));
-    let headers = [
-        (header::CONTENT_TYPE, "application/json".to_owned()),
-        (HeaderName::from_static("webhook-id"), id),
-        (HeaderName::from_static("webhook-timestamp"), sent_at),
-        (HeaderName::from_static("webhook-signature"), signatures),
+    let headers = vec![
+        (header::CONTENT_TYPE, SecretText::new("application/json".to_owned())),
+        (ID, SecretText::new(id)),
+        (TIMESTAMP, SecretText::new(sent_at)),
+        (SIGNATURE, SecretText::new(signatures)),
     ];
-    ProviderRequest {
-        method: Method::POST,
-        url: webhook.url.clone(),
-        headers: headers.into_iter().map(|(name, value)| (name, SecretText::new(value))).collect(),
-        body: Some(SecretText::new(body)),
-    }
+    ProviderRequest { method: Method::POST, url: webhook.url.clone(), headers, body: Some(SecretText::new(body)) }
 }
 
 /// The signatures of a text, one by each secret.
 fn signatures(webhook: &Webhook, text: &str) -> String {
-    let sign = |secret: &[u8]| {
-        // HMAC takes keys of any length.
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(secret).ok()?;
-        mac.update(text.as_bytes());
-        Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
-    };
-    webhook.secrets().filter_map(sign).collect::<Vec<_>>().join(" ")
+    let mut signatures = String::new();
+    for secret in webhook.secrets() {
+        let separator = if signatures.is_empty() { "" } else { " " };
+        signatures = signatures + separator + "v1," + &tag(secret, text, &STANDARD);
+    }
+    signatures
 }
 
-/// What is left to deliver after an attempt that was answered with a status, or not at all. 410 says that nobody wants to
-/// hear of it; every other failure, a redirect too, is tried again. `chance` is random, and `happened_at` the event's.
+/// What is left to deliver after an attempt that was answered, or was not. 410 says that nobody wants to hear of it; every
+/// other failure, a redirect too, is tried again, not before `Retry-After`. `chance` is random, and `happened_at` the
+/// event's.
 #[must_use]
 pub fn after(
     outbox: Outbox,
-    status: Option<u16>,
+    answer: &Result<ProviderResponse, ProviderFailure>,
     happened_at: UnixSeconds,
     now: UnixSeconds,
     chance: [u8; 1],
 ) -> Outbox {
-    if matches!(status, Some(200..=299 | 410)) {
+    let (status, asked) = match answer {
+        Ok(response) => (response.status, retry_after(response, now)),
+        Err(ProviderFailure::TooLarge(status)) => (*status, None),
+        Err(ProviderFailure::Unreachable | ProviderFailure::TimedOut) => (0, None),
+    };
+    if matches!(status, 200..=299 | 410) {
         return outbox.advanced(now);
     }
     let is_fresh = now.since(happened_at) < PATIENCE;
     let wait = usize::try_from(outbox.attempts).ok().and_then(|attempts| WAITS.get(attempts)).filter(|_| is_fresh);
     let Some(wait) = wait else { return outbox.advanced(now) };
     let jitter = wait * u64::from(chance[0]) / (255 * JITTER_SHARE);
-    let retry_at = Some(now.plus(Seconds(wait + jitter)));
+    let retry_at = Some(now.plus(Seconds(wait + jitter).max(asked.unwrap_or_default())));
     Outbox { attempts: outbox.attempts.saturating_add(1), retry_at, ..outbox }
 }
 
@@ -150,6 +161,12 @@ mod tests {
         assert!(target(&read_with(&[]).unwrap()).unwrap().is_none());
     }
 
+    /// An answer without a body.
+    #[expect(clippy::unnecessary_wraps, reason = "stands in lists beside failures")]
+    fn status(status: u16) -> Result<ProviderResponse, ProviderFailure> {
+        Ok(ProviderResponse { status, content_type: None, retry_after: None, body: Vec::new() })
+    }
+
     /// An event, attempt by attempt, at the earliest and at the latest.
     #[test]
     fn attempts_follow_the_schedule_and_end() {
@@ -157,13 +174,13 @@ mod tests {
         for (chance, last_at) in [([0], PATIENCE.0), ([255], PATIENCE.0 + PATIENCE.0 / 5)] {
             let (mut outbox, mut now) = (first, UnixSeconds(0));
             for attempt in 1..10 {
-                outbox =
-                    after(outbox, [None, Some(500), Some(302), Some(404)][attempt % 4], UnixSeconds(0), now, chance);
+                let answers = [Err(ProviderFailure::Unreachable), status(500), status(302), status(404)];
+                outbox = after(outbox, &answers[attempt % 4], UnixSeconds(0), now, chance);
                 assert_eq!((outbox.delivered, outbox.attempts), (0, u32::try_from(attempt).unwrap()));
                 now = outbox.retry_at.unwrap();
             }
             assert_eq!(now.0, last_at);
-            let over = after(outbox, Some(503), UnixSeconds(0), now, chance);
+            let over = after(outbox, &status(503), UnixSeconds(0), now, chance);
             assert_eq!(over, Outbox { last: 2, delivered: 1, attempts: 0, retry_at: Some(now) });
         }
     }
@@ -173,7 +190,7 @@ mod tests {
         let pending = Outbox { last: 1, delivered: 0, attempts: 4, retry_at: Some(UnixSeconds(5)) };
         let done = Outbox { last: 1, delivered: 1, attempts: 0, retry_at: None };
         let now = UnixSeconds(PATIENCE.0);
-        for (status, happened_at, expected) in [
+        for (code, happened_at, expected) in [
             (200, now.0, done),
             (204, now.0, done),
             (299, now.0, done),
@@ -183,8 +200,13 @@ mod tests {
             (300, now.0, Outbox { attempts: 5, retry_at: Some(now.plus(Seconds(18_000))), ..pending }),
             (199, now.0, Outbox { attempts: 5, retry_at: Some(now.plus(Seconds(18_000))), ..pending }),
         ] {
-            assert_eq!(after(pending, Some(status), UnixSeconds(happened_at), now, [0]), expected, "{status}");
+            assert_eq!(after(pending, &status(code), UnixSeconds(happened_at), now, [0]), expected, "{code}");
         }
         assert_eq!(PATIENCE.0, WAITS.iter().sum::<u64>());
+        assert_eq!(after(pending, &Err(ProviderFailure::TooLarge(200)), now, now, [0]), done);
+        for (asked, wait) in [("20000", 20_000), ("9", 18_000)] {
+            let busy = status(429).map(|answer| ProviderResponse { retry_after: Some(asked.to_owned()), ..answer });
+            assert_eq!(after(pending, &busy, now, now, [0]).retry_at, Some(now.plus(Seconds(wait))));
+        }
     }
 }

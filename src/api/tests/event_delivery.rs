@@ -133,6 +133,17 @@ fn history_is_not_told() {
     assert_eq!((host.live("shop").0, kinds(&events(&host, "shop")).len()), (200, 3));
     host.run_behind();
     assert_eq!(host.requests(), requests + 1);
+    // What was pending when the webhook went does not keep the sweep busy.
+    let mut host = listening(&[]);
+    answers(&host, [status(500)], [answer(500, &json!({}))]);
+    assert_eq!(host.as_root("POST", "/connection/shop/revoke", &Value::Null).status, 200);
+    host.run_behind();
+    host.redeploy(&[]);
+    host.wait(86_400);
+    for due in [1, 0] {
+        let swept = host.as_root("POST", "/sweep", &Value::Null).json();
+        assert_eq!(swept["due"], due, "{swept}");
+    }
 }
 
 /// The receiver is down: the schedule is kept by the sweep, later events wait for earlier ones, ids stay.

@@ -5,11 +5,9 @@
 
 use std::rc::Rc;
 
-use futures_util::FutureExt;
-use serde_json::Value;
-
 use super::{Actor, ObjectPorts, Stop};
 use crate::{
+    config::Webhook,
     connection::{
         command::Reply,
         connect_link::{ConnectLink, EVENT_LINK_LIFETIME, of_event},
@@ -25,6 +23,7 @@ use crate::{
         time::UnixSeconds,
     },
 };
+use futures_util::FutureExt;
 
 impl<P: ObjectPorts> Actor<P> {
     /// The event of a change of the record, if it is one, in its stored form. It is pending in the record from now on, and
@@ -39,8 +38,10 @@ impl<P: ObjectPorts> Actor<P> {
             return Ok(None);
         };
         let (id, now) = (format!("evt_{}", hex(&random::<16>()?)), self.ports.now());
-        let Some(event) = Event::of(former, record, id, now, &self.settings.public_url) else { return Ok(None) };
-        let is_wanted = matches!(webhook::target(&self.settings), Ok(Some(_)));
+        let Some(event) = Event::of((former, record), parts, (id, now), &self.settings.public_url) else {
+            return Ok(None);
+        };
+        let is_wanted = self.webhook().is_some();
         let link = if is_wanted { self.link_for(record, &event, now) } else { None };
         let next = Rc::make_mut(record);
         next.outbox = next.outbox.with_event(is_wanted, now);
@@ -85,7 +86,11 @@ impl<P: ObjectPorts> Actor<P> {
             left => {
                 let newest = last.saturating_sub(query.offset().into());
                 let stored = self.ports.events(newest, query.size.min(left))?;
-                stored.iter().map(|stored| Event::read(stored).map(Event::view)).collect::<Result<Vec<Value>, _>>()?
+                let mut items = Vec::new();
+                for stored in stored {
+                    items.push(Event::read(&stored)?.view());
+                }
+                items
             }
         };
         Ok(Reply::Events(Page { items, total }))
@@ -108,17 +113,25 @@ impl<P: ObjectPorts> Actor<P> {
         self.ports.spawn(deliveries.boxed_local());
     }
 
+    /// Who is told of events, if anybody.
+    fn webhook(&self) -> Option<&Webhook> {
+        webhook::target(&self.settings).ok().flatten()
+    }
+
+    /// When the next event is to be told, if there is one and anybody wants it.
+    pub(super) fn next_delivery(&self, record: &Record) -> Option<UnixSeconds> {
+        record.outbox.retry_at.filter(|_| self.webhook().is_some())
+    }
+
     /// Whether an event is due, and somebody wants it.
     fn has_delivery(&self) -> bool {
         let outbox = self.record.borrow().as_ref().map(|record| record.outbox).unwrap_or_default();
-        outbox.retry_at.is_some()
-            && outbox.is_due(self.ports.now())
-            && matches!(webhook::target(&self.settings), Ok(Some(_)))
+        outbox.retry_at.is_some() && outbox.is_due(self.ports.now()) && self.webhook().is_some()
     }
 
     /// One attempt to deliver the next event.
     async fn deliver(&self) -> Result<(), PortError> {
-        let (Some(mut record), Ok(Some(target))) = (self.stored()?, webhook::target(&self.settings)) else {
+        let (Some(mut record), Some(target)) = (self.stored()?, self.webhook()) else {
             return Ok(());
         };
         let (next, now) = (record.outbox.delivered.saturating_add(1), self.ports.now());
@@ -127,13 +140,13 @@ impl<P: ObjectPorts> Actor<P> {
         let outbox = match stored.first().and_then(|stored| Event::read(stored).ok()) {
             Some(event) => {
                 let (at, link) = (event.at, self.link_of(&record, &event, now));
-                let status = self.status_of(webhook::request(target, event, link, now)).await.ok();
+                let answer = self.ports.send(webhook::request(target, event, link, now)).await;
                 // Deleted meanwhile, made anew, or crowded out by newer ones: then the answer is no news.
                 record = match self.stored()? {
                     Some(record) if record.outbox.delivered < next && self.ports.events(next, 1)? == stored => record,
                     _ => return Ok(()),
                 };
-                webhook::after(record.outbox, status, at, self.ports.now(), random()?)
+                webhook::after(record.outbox, &answer, at, self.ports.now(), random()?)
             }
             None => record.outbox.advanced(now),
         };

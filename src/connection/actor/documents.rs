@@ -65,7 +65,7 @@ impl<P: ObjectPorts> Actor<P> {
         let (id, created_at) = (hex(&random::<16>()?), record.profile.updated_at);
         let label = Label { id, version: definition.version().to_owned(), created_at };
         let document = definition.document().to_string();
-        self.store_by(record, parts, |stored| self.ports.write_with_snapshot(stored, &label, &document))
+        self.store_by(record, parts, &|stored| self.ports.write_with_snapshot(stored, &label, &document))
     }
 
     /// Lists the definitions that it had, newest first.
