@@ -23,18 +23,25 @@ pub struct Request {
     body: Option<Vec<u8>>,
     /// The address that it comes from, if not the usual one.
     source: Option<Source>,
+    /// How long it may take.
+    deadline: Duration,
 }
 
 impl Request {
     /// A request to an absolute address.
     pub fn new(method: &str, url: &str) -> Self {
         let head = http::Request::builder().method(method).uri(url);
-        Self { head, body: None, source: None }
+        Self { head, body: None, source: None, deadline: DEADLINE }
     }
 
     /// Lets it come from `127.0.0.number`, as if from another machine.
     pub fn from_address(self, number: u8) -> Self {
         Self { source: Some(Source::new(number)), ..self }
+    }
+
+    /// Lets it take longer than usual, or less.
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Adds a header. Twice the same name sends it twice.
@@ -82,7 +89,7 @@ impl Request {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_global(Some(DEADLINE))
+            .timeout_global(Some(self.deadline))
             .allow_non_standard_methods(true)
             .proxy(None)
             .user_agent("")

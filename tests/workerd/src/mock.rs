@@ -5,10 +5,10 @@
 //! will not do most of that.
 
 use std::fmt;
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +37,18 @@ pub struct MockAnswer {
     missing: usize,
     /// Whether the connection stays open, silent, until the mock is dropped.
     hangs: bool,
+    /// Who is told when it is sent.
+    told: Option<Told>,
+}
+
+/// Hears whether an answer was handed to the network as a whole.
+#[derive(Clone)]
+struct Told(Arc<dyn Fn(bool) + Send + Sync>);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Told")
+    }
 }
 
 impl MockAnswer {
@@ -52,6 +64,7 @@ impl MockAnswer {
             length_told: true,
             missing: 0,
             hangs: false,
+            told: None,
         }
     }
 
@@ -135,6 +148,12 @@ impl MockAnswer {
         Self { length_told: false, ..self }
     }
 
+    /// Calls `told` once its last byte is handed to the network, with `true`, or when that failed, with `false`.
+    #[must_use]
+    pub fn tell(self, told: impl Fn(bool) + Send + Sync + 'static) -> Self {
+        Self { told: Some(Told(Arc::new(told))), ..self }
+    }
+
     /// The bytes on the wire.
     fn wire(&self) -> Vec<u8> {
         use fmt::Write;
@@ -166,6 +185,10 @@ struct Shared {
     seen: Mutex<Vec<MockRequest>>,
     /// Connections that are kept open in silence.
     silent: Mutex<Vec<TcpStream>>,
+    /// How many connections are being served.
+    serving: Mutex<usize>,
+    /// Hears when that number falls.
+    served: Condvar,
     /// Whether the mock was dropped.
     ended: AtomicBool,
 }
@@ -180,6 +203,8 @@ impl Mock {
             handler: Box::new(handler),
             seen: Mutex::default(),
             silent: Mutex::default(),
+            serving: Mutex::default(),
+            served: Condvar::new(),
             ended: AtomicBool::new(false),
         });
         let mock = Self { address, shared: Arc::clone(&shared) };
@@ -188,9 +213,9 @@ impl Mock {
                 if shared.ended.load(Ordering::Relaxed) {
                     break;
                 }
-                let shared = Arc::clone(&shared);
+                let serving = Serving::new(&shared);
                 // A caller that hangs up early is no concern of the mock's.
-                thread::spawn(move || _ = shared.serve(stream));
+                thread::spawn(move || _ = serving.0.serve(stream));
             }
         });
         mock
@@ -214,10 +239,41 @@ impl Mock {
         self.shared.seen.lock().unwrap().clone()
     }
 
+    /// Waits until each connection that was opened before this call is served, also where nobody waits for the answer any
+    /// more.
+    #[track_caller]
+    pub fn settle(&self) {
+        // Connections are accepted one after the other: at the end of this one the earlier ones are.
+        let mut last = TcpStream::connect(self.address).expect("the mock listens");
+        last.shutdown(Shutdown::Write).expect("shut down");
+        let _ = last.read(&mut [0]);
+        let serving = self.shared.serving.lock().unwrap();
+        let waited = self.shared.served.wait_timeout_while(serving, DEADLINE, |serving| *serving > 0).unwrap();
+        assert!(!waited.1.timed_out(), "still serving: {:?}", self.requests().last());
+    }
+
     /// How many requests went to this path, query left aside.
     #[must_use]
     pub fn count(&self, path: &str) -> usize {
         self.requests().iter().filter(|request| request.path() == path).count()
+    }
+}
+
+/// A connection that is being served, until dropped.
+struct Serving(Arc<Shared>);
+
+impl Serving {
+    /// One more.
+    fn new(shared: &Arc<Shared>) -> Self {
+        *shared.serving.lock().unwrap() += 1;
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        *self.0.serving.lock().unwrap() -= 1;
+        self.0.served.notify_all();
     }
 }
 
@@ -229,19 +285,28 @@ impl Shared {
         self.seen.lock().unwrap().push(request.clone());
         let answer = (self.handler)(&request);
         thread::sleep(answer.delay);
-        let wire = answer.wire();
-        if answer.pause.is_zero() {
-            stream.write_all(&wire)?;
-        }
-        for byte in wire.chunks(1).filter(|_| !answer.pause.is_zero()) {
-            stream.write_all(byte)?;
-            thread::sleep(answer.pause);
+        let sent = send(&mut stream, &answer);
+        if let Some(Told(told)) = &answer.told {
+            told(sent.is_ok());
         }
         if answer.hangs {
             self.silent.lock().unwrap().push(stream);
         }
-        Ok(())
+        sent
     }
+}
+
+/// Sends an answer, at its pace.
+fn send(stream: &mut TcpStream, answer: &MockAnswer) -> io::Result<()> {
+    let wire = answer.wire();
+    if answer.pause.is_zero() {
+        return stream.write_all(&wire);
+    }
+    for byte in wire.chunks(1) {
+        stream.write_all(byte)?;
+        thread::sleep(answer.pause);
+    }
+    Ok(())
 }
 
 impl Drop for Mock {

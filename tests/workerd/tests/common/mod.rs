@@ -131,8 +131,7 @@ pub(crate) fn live(postern: &Postern, token: &str, key: &str) -> String {
     text(&read(postern, token, key).expect_status(200).json(), "access_token")
 }
 
-/// Sends bytes over a connection of their own and returns the answer, up to the body's told length or the connection's
-/// end. Unlike `Request` it waits up to half a minute, and sends what no HTTP library would.
+/// Sends bytes over a connection of their own and returns the answer. Unlike `Request` it waits up to half a minute, and sends what no HTTP library would.
 #[track_caller]
 pub(crate) fn raw(postern: &Postern, bytes: &str) -> String {
     let address = postern.url();
@@ -141,6 +140,11 @@ pub(crate) fn raw(postern: &Postern, bytes: &str) -> String {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     // A server that refuses early may stop reading; what counts is what it says.
     let _ = stream.write_all(bytes.as_bytes());
+    raw_answer(&mut stream)
+}
+
+/// The answer to a request that was sent as bytes, up to the body's told length or the connection's end.
+pub(crate) fn raw_answer(stream: &mut TcpStream) -> String {
     let (mut answer, mut chunk) = (String::new(), [0; 4096]);
     while let Ok(length @ 1..) = stream.read(&mut chunk) {
         answer.push_str(&String::from_utf8_lossy(chunk.get(..length).unwrap_or_default()));
@@ -263,6 +267,7 @@ pub(crate) fn sweeps(postern: &Postern) -> Vec<Value> {
 // Each test program uses some of the helpers. This names them all, so that none counts as unused.
 const _: () = {
     let _ = (root, client, reader, connect, authorize, parameter, call_back, read, live, secrets, tokens, authorized);
-    let _ = (assert_kept_secret, sweeps, at, raw, token, client_of, client_at, CODE_FLOW, CLIENT_CREDENTIALS);
+    let _ =
+        (assert_kept_secret, sweeps, at, raw, raw_answer, token, client_of, client_at, CODE_FLOW, CLIENT_CREDENTIALS);
     let _ = provider::<fn(&MockRequest, usize) -> Option<MockAnswer>>;
 };
