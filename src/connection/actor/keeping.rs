@@ -58,14 +58,15 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Sends a request and reads the answer.
     async fn exchange(&self, definition: &Definition, request: ProviderRequest) -> Result<TokenAnswer, Failed> {
+        // A token's life begins when the provider makes it, which may be any moment from now on.
+        let asked_at = self.ports.now();
         let response = self.ports.send(request).await.map_err(|failure| match failure {
             ProviderFailure::Unreachable => (Fault::Unreachable, None),
             ProviderFailure::TimedOut => (Fault::TimedOut, None),
             ProviderFailure::TooLarge(_) => (Fault::Unreadable, None),
         })?;
-        let now = self.ports.now();
-        let answer = token_exchange::read_answer(&response, now, definition.token_rules());
-        answer.map_err(|problem| (problem.into(), token_exchange::retry_after(&response, now)))
+        let answer = token_exchange::read_answer(&response, asked_at, definition.token_rules());
+        answer.map_err(|problem| (problem.into(), token_exchange::retry_after(&response, self.ports.now())))
     }
 
     /// Stores an answer of the provider. A refresh token that is not replaced stays (RFC 6749 §6).
