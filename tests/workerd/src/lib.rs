@@ -12,7 +12,8 @@
 //! `npm test` builds what is needed and then calls cargo. With the build in place, `cargo test -p workerd-tests` does.
 //!
 //! Environment: `POSTERN_WORKERD` and `POSTERN_NODE` name other binaries than those of `node_modules` and `PATH`;
-//! `POSTERN_INTEROP_PYTHON` names a Python that has what `tests/interop/requirements.txt` lists.
+//! `POSTERN_INTEROP_PYTHON` names a Python that has what `tests/interop/requirements.txt` lists. `POSTERN_CRASH_ROUNDS`
+//! names the rounds of `tests/crashes`, `POSTERN_CRASH_SEED` their chance.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
