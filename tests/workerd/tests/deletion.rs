@@ -147,7 +147,7 @@ fn another_application_key_closes_the_connections_and_loses_nothing() {
         assert!(answer.json()["detail"].is_string() && !answer.text().contains("access-1"));
     };
     closed(&new);
-    clock.advance(3_600 - 500);
+    clock.advance(3_600 - 440);
     closed(&new);
     let report = postern.post("/api/v1/sweep").bearer(&new).send().expect_status(200).json();
     assert_eq!((&report["due"], &report["renewed"]), (&json!(1), &json!(0)), "{report}");
