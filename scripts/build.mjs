@@ -6,12 +6,15 @@ import { join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { ROOT, inRoot, main, npmBin, run, seconds, withLock } from './lib.mjs';
+import { nameInOrder } from './order.mjs';
 import { setUp, tools } from './setup.mjs';
 
 const OUT = inRoot('build');
 const WASM = join(OUT, 'index_bg.wasm');
 const STAMP = join(OUT, '.stamp');
-const INPUTS = ['Cargo.toml', 'Cargo.lock', '.cargo', 'src', 'fixtures', 'package-lock.json', 'scripts/build.mjs'];
+const INPUTS = [
+  'Cargo.toml', 'Cargo.lock', '.cargo', 'src', 'fixtures', 'package-lock.json', 'scripts/build.mjs', 'scripts/order.mjs',
+];
 
 /** Builds when needed. Several processes may ask at the same time: one builds, the others wait. */
 export async function build() {
@@ -78,21 +81,24 @@ const FEATURES = [
 const UNUSED_CLASSES = ['containerstartupoptions', 'intounderlying', 'minifyconfig', 'r2range'];
 
 /**
- * Drops the names of all functions, a tenth of the size, and optimizes for the size of the upload: a function with a
- * single caller stays a function, since one large body with thousands of variables is shorter but compresses worse; and
- * functions are put in the order of their names, since then those that are much alike (of one generic function, say)
- * stand close enough together for gzip, whose window is 32 KiB, to see it. Alignments are mere hints, which V8 does not
- * look at.
+ * Optimizes for the size of the upload: a function with a single caller stays a function, since one large body with
+ * thousands of variables is shorter but compresses worse. Alignments are mere hints, which V8 does not look at. In the
+ * lowest kilobyte of the memory is nothing but the far end of the stack, so that an address and an offset may be added
+ * by the access itself: where their sum would wrap around, that traps.
  */
+const OPTIMIZE = ['-Oz', '--one-caller-inline-max-function-size=10', '--low-memory-unused', '--dealign'];
+
+/** Drops the names of all functions, a tenth of the size, and who made the module. */
+const STRIP = ['--strip-debug', '--strip-producers'];
+
+/** Optimizes the module; then again, with functions that are much alike close together, where gzip sees it. */
 async function optimize() {
   const optimized = `${WASM}.optimized`;
-  const flags = [
-    ...UNUSED_CLASSES.map((name) => `--remove-exports=*${name}*`),
-    '-Oz', '--one-caller-inline-max-function-size=10', '--reorder-functions-by-name', '--dealign', '--strip-debug',
-    '--strip-producers',
-  ];
   const features = FEATURES.map((feature) => `--enable-${feature}`);
-  await run(npmBin('wasm-opt'), [...features, ...flags, WASM, '-o', optimized]);
+  const pass = (...flags) => run(npmBin('wasm-opt'), [...features, ...flags, ...STRIP, WASM, '-o', optimized]);
+  await pass(...UNUSED_CLASSES.map((name) => `--remove-exports=*${name}*`), ...OPTIMIZE);
+  writeFileSync(WASM, nameInOrder(readFileSync(optimized)));
+  await pass(...OPTIMIZE, '--reorder-functions-by-name');
   renameSync(optimized, WASM);
 }
 
