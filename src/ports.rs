@@ -298,10 +298,19 @@ pub struct ProviderResponse {
     pub status: u16,
     /// `Content-Type`, as sent.
     pub content_type: Option<String>,
-    /// `Retry-After`, as sent; none where it is longer than [`RETRY_AFTER_LIMIT`].
-    pub retry_after: Option<String>,
+    /// `Retry-After`; none where it is longer than [`RETRY_AFTER_LIMIT`].
+    pub retry_after: Option<RetryAfter>,
     /// The body: at most [`PROVIDER_ANSWER_LIMIT`] bytes.
     pub body: Vec<u8>,
+}
+
+/// A header that names seconds or a date.
+#[derive(Clone)]
+pub struct RetryAfter {
+    /// As sent.
+    pub text: String,
+    /// What the platform takes it for, if it were a date; 0 where it is none, or one before 1970. It is not strict.
+    pub date: UnixSeconds,
 }
 
 /// Most bytes read of a provider's answer (checklist K15: 256 KiB).

@@ -1,12 +1,12 @@
 //! The way to providers: one function for every outgoing request. It obeys: the URL was checked, redirects are not
 //! followed, the answer has a deadline and a size limit.
 
-use worker::{AbortSignal, Error, Fetch, Headers, Request, Response, Result};
+use worker::{AbortSignal, Error, Fetch, Headers, Request, Response, Result, js_sys::Date};
 
 use super::message::{self, bounded};
 use crate::{
-    ports::{PROVIDER_ANSWER_LIMIT, ProviderFailure, ProviderRequest, ProviderResponse, RETRY_AFTER_LIMIT},
-    protocol::secret::SecretText,
+    ports::{PROVIDER_ANSWER_LIMIT, ProviderFailure, ProviderRequest, ProviderResponse, RETRY_AFTER_LIMIT, RetryAfter},
+    protocol::{secret::SecretText, time::UnixSeconds},
 };
 
 /// How long a provider may take for headers and body together (checklist K15), in milliseconds.
@@ -19,9 +19,20 @@ pub(super) async fn send(request: ProviderRequest) -> std::result::Result<Provid
     let mut response = Fetch::Request(request).send_with_signal(&signal).await.map_err(|error| failure(&error))?;
     let content_type = response.headers().get("content-type").ok().flatten();
     let retry_after = response.headers().get("retry-after").ok().flatten();
-    let retry_after = retry_after.filter(|text| text.len() <= RETRY_AFTER_LIMIT);
+    let retry_after = retry_after.filter(|text| text.len() <= RETRY_AFTER_LIMIT).map(dated);
     let (status, body) = (response.status_code(), body(&mut response).await.map_err(|error| failure(&error))?);
     Ok(ProviderResponse { status, content_type, retry_after, body: body.ok_or(ProviderFailure::TooLarge(status))? })
+}
+
+/// A header with the date that it is, as JavaScript reads dates: in milliseconds since 1970, or NaN.
+fn dated(text: String) -> RetryAfter {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and NaN becomes 0"
+    )]
+    let date = UnixSeconds((Date::parse(&text) / 1000.0) as u64);
+    RetryAfter { text, date }
 }
 
 /// The request as the runtime takes it.
