@@ -282,7 +282,7 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
     let strategy = client.member("authentication");
     let authentication = strategy.given().and_then(|_| authentication::read(&strategy, &known, issues));
     let test_values = read_test_values(&root.member("test_request"), issues);
-    let kept = authentication.as_ref().map_or(&[][..], Authentication::keep);
+    let kept = authentication.as_ref().map_or(&[][..], |strategy| &strategy.token_rules().keep);
     let test_request = read_test_request(&root.member("test_request"), &[&known, kept].concat(), &test_values, issues);
     root.member("endpoints").elements(issues);
     let allowed_hosts = hosts::read_allowed(&root.member("allowed_hosts"), issues);

@@ -123,7 +123,7 @@ pub fn after(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::read_with;
+    use crate::{config::tests::read_with, ports::RetryAfter};
 
     /// Settings with this webhook, whose secret is that of the specification's own example.
     fn with(url: &str, changes: &[(&str, &str)]) -> Settings {
@@ -205,7 +205,8 @@ mod tests {
         assert_eq!(PATIENCE.0, WAITS.iter().sum::<u64>());
         assert_eq!(after(pending, &Err(ProviderFailure::TooLarge(200)), now, now, [0]), done);
         for (asked, wait) in [("20000", 20_000), ("9", 18_000)] {
-            let busy = status(429).map(|answer| ProviderResponse { retry_after: Some(asked.to_owned()), ..answer });
+            let retry_after = Some(RetryAfter { text: asked.to_owned(), date: UnixSeconds(0) });
+            let busy = status(429).map(|answer| ProviderResponse { retry_after, ..answer });
             assert_eq!(after(pending, &busy, now, now, [0]).retry_at, Some(now.plus(Seconds(wait))));
         }
     }

@@ -8,7 +8,7 @@ use super::{Actor, ObjectPorts, Stop};
 use crate::{
     connection::{
         command::{LiveToken, Refusal},
-        definition::{Authentication, Definition},
+        definition::Definition,
         envelope::Envelope,
         fault::Fault,
         grant::Grant,
@@ -87,8 +87,8 @@ impl<P: ObjectPorts> Actor<P> {
         let former_token =
             former.map(|former| self.open("access_token", former.generation, &former.access_token)).transpose()?;
         let former_kept = former.map(|former| self.open_kept(former)).transpose()?.unwrap_or_default();
-        let asked = record.definition.as_ref().and_then(|definition| definition.authentication());
-        let kept = answer.kept.clone().over(former_kept, asked.map_or(&[][..], Authentication::keep));
+        let rules = record.definition.as_ref().map(|definition| definition.token_rules());
+        let kept = answer.kept.clone().over(former_kept, rules.map_or(&[][..], |rules| &rules.keep));
         let (refresh_token, refresh_token_generation) =
             refresh_token.map_or((None, 0), |(envelope, generation)| (Some(envelope), generation));
         let [jitter] = random()?;

@@ -13,11 +13,8 @@ use super::{
     token_rules::{self, NO_RULES, TokenRules},
 };
 use crate::{
-    connection::{
-        fault::FaultClass,
-        template::{Template, json::JsonTemplate},
-    },
-    protocol::{time::Seconds, validation::Issue},
+    connection::template::{Template, json::JsonTemplate},
+    protocol::validation::Issue,
 };
 
 /// The strategies that a connector may name, as messages list them.
@@ -126,30 +123,6 @@ impl Authentication {
             Self::ClientCredentials(flow) => &flow.rules,
             Self::Direct(_) => &NO_RULES,
         }
-    }
-
-    /// The lifetime that the document gives.
-    #[must_use]
-    pub fn expires_in(&self) -> Option<Seconds> {
-        self.token_rules().expires_in
-    }
-
-    /// Members of the token answer that are kept; afterwards they are placeholders.
-    #[must_use]
-    pub fn keep(&self) -> &[String] {
-        &self.token_rules().keep
-    }
-
-    /// How long before it expires a token is due, where that is not as in the settings.
-    #[must_use]
-    pub fn refresh_lead(&self) -> Option<Seconds> {
-        self.token_rules().refresh_lead
-    }
-
-    /// Whose fault the provider's error codes and HTTP statuses are, where our tables would say otherwise.
-    #[must_use]
-    pub fn faults(&self) -> &[(String, FaultClass)] {
-        &self.token_rules().faults
     }
 
     /// Whether PKCE is used.

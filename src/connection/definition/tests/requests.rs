@@ -197,7 +197,7 @@ fn a_lifetime_is_a_whole_number_of_seconds() {
     let place = "/client_config/authentication/configuration/expires_in";
     for (value, seconds) in [(json!(3600), Some(3600)), (json!("7200"), Some(7200)), (Value::Null, None)] {
         let definition = Definition::from_document(with(place, value)).unwrap();
-        let found = definition.authentication().unwrap().expires_in();
+        let found = definition.token_rules().expires_in;
         assert_eq!(found.map(|found| found.0), seconds);
     }
     for value in [json!(0), json!(-5), json!("x"), json!(1.5), json!("1e3"), json!([]), json!(315_360_001)] {
