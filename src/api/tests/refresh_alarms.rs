@@ -33,8 +33,9 @@ impl Host {
 }
 
 /// The line of a renewal of `shop` that left it in this state.
-fn line(state: &str, rows: (u32, u32)) -> Value {
-    json!({ "level": "info", "event": "refresh", "connection": "shop", "refresh_state": state, "rows": rows })
+fn line(state: &str, (own, directory): (u32, u32)) -> Value {
+    json!({ "level": "info", "event": "refresh", "connection": "shop", "refresh_state": state, "connection_rows": own,
+        "directory_rows": directory })
 }
 
 /// A due token is renewed though nobody reads and no sweep comes; each renewal sets the next alarm, also over a restart.

@@ -53,8 +53,10 @@ pub struct RefreshLine {
     /// What went wrong, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
-    /// Rows that were written for it: of the connection, the alarm's among them, and of the directory.
-    rows: (u32, u32),
+    /// Rows that were written for it in the connection, the alarm's among them.
+    connection_rows: u32,
+    /// Rows that were written for it in the directory.
+    directory_rows: u32,
 }
 
 /// What a renewal is made with.
@@ -102,13 +104,15 @@ impl<P: ObjectPorts> Actor<P> {
             _ => None,
         };
         let state = self.record.borrow().as_ref().map_or(RefreshState::Good, |record| record.condition.state);
+        let (connection_rows, directory_rows) = self.rows.take();
         RefreshLine {
             level: if matches!(renewed, Err(Stop::Broken(_))) { "error" } else { "info" },
             event: "refresh",
             connection: self.key.clone(),
             refresh_state: state.word(),
             fault,
-            rows: self.rows.take(),
+            connection_rows,
+            directory_rows,
         }
     }
 

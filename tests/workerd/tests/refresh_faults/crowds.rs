@@ -97,7 +97,7 @@ fn a_renewal_writes_at_most_three_rows_and_two() {
     let renewals: Vec<_> = lines.filter(|line| line["event"] == "refresh").collect();
     assert_eq!(renewals.len(), 3, "{log}");
     for renewal in renewals {
-        let [own, listed] = [0, 1].map(|number| renewal["rows"][number].as_u64().unwrap());
+        let [own, listed] = ["connection_rows", "directory_rows"].map(|name| renewal[name].as_u64().unwrap());
         assert!((2..=3).contains(&own) && (1..=2).contains(&listed), "{renewal}");
     }
 }
