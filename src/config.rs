@@ -7,6 +7,7 @@ mod application_key;
 pub mod compatibility;
 mod hosts;
 pub mod origins;
+mod reader;
 mod signing_keys;
 mod webhook;
 
@@ -17,7 +18,7 @@ pub use self::{
     signing_keys::ScheduledKey,
     webhook::{URL as WEBHOOK_URL, Webhook},
 };
-use self::{compatibility::Compatibility, origins::Origins};
+use self::{compatibility::Compatibility, origins::Origins, reader::Reader};
 use crate::protocol::{
     host::HostList,
     secret::{SecretDigest, SecretText},
@@ -161,56 +162,6 @@ impl PublicUrl {
 
 /// The setting that every state begins with.
 const INSTANCE: &str = "OAUTH_INSTANCE";
-
-/// Looks a setting up under its own name and under the spellings of Fides and fidesops.
-struct Reader<Lookup: Fn(&str) -> Option<String>> {
-    /// The environment.
-    lookup: Lookup,
-    /// What was wrong so far.
-    problems: Vec<Problem>,
-}
-
-impl<Lookup: Fn(&str) -> Option<String>> Reader<Lookup> {
-    /// The text of a setting; an empty one counts as missing.
-    fn text(&self, setting: &'static str) -> Option<String> {
-        // Of these settings, Fides has one outside its security section.
-        let prefixes = match setting {
-            INSTANCE => ["", "FIDES__", "FIDESOPS__"],
-            _ => ["", "FIDES__SECURITY__", "FIDESOPS__SECURITY__"],
-        };
-        prefixes.iter().find_map(|prefix| (self.lookup)(&format!("{prefix}{setting}")).filter(|text| !text.is_empty()))
-    }
-
-    /// A setting that must be there.
-    fn required<Value>(
-        &mut self,
-        setting: &'static str,
-        read: impl FnOnce(&str) -> Result<Value, &'static str>,
-    ) -> Option<Value> {
-        let value = self.text(setting).map_or(Err("is missing"), |text| read(&text));
-        value.map_err(|problem| self.problems.push(Problem { setting, problem })).ok()
-    }
-
-    /// A setting with a default.
-    fn optional<Value>(
-        &mut self,
-        setting: &'static str,
-        default: Value,
-        read: impl FnOnce(&str) -> Result<Value, &'static str>,
-    ) -> Option<Value> {
-        let Some(text) = self.text(setting) else { return Some(default) };
-        read(&text).map_err(|problem| self.problems.push(Problem { setting, problem })).ok()
-    }
-
-    /// The webhook, if there is one; none also where its settings are wrong.
-    fn webhook(&mut self) -> Option<Webhook> {
-        let read = Webhook::read(self.text(webhook::URL).as_deref(), self.text(webhook::SECRET).as_deref());
-        read.unwrap_or_else(|problem| {
-            self.problems.push(problem);
-            None
-        })
-    }
-}
 
 /// Reads and checks every setting.
 ///
