@@ -46,6 +46,7 @@ mod refresh_states;
 mod renewal;
 mod renewal_faults;
 mod renewal_races;
+mod review_b;
 mod revocation;
 mod revocation_at_provider;
 mod rotation;

@@ -3,7 +3,8 @@
 //! | Command or answer                          | Change                              | Event                            |
 //! |--------------------------------------------|-------------------------------------|----------------------------------|
 //! | first save; template made; first definition| none → any                          | none: nothing stood before       |
-//! | definition replaced                        | between two states                  | that of the new state            |
+//! | definition replaced                        | to good                             | `connection.recovered`           |
+//! | definition replaced                        | between two other states            | that of the new state            |
 //! | definition deleted, or one without tokens  | any → none                          | none                             |
 //! | secrets replaced (code flow)               | good, failing, … → `needs_authorization` | `connection.needs_authorization` |
 //! | secrets replaced (client credentials)      | failing, stopped, in doubt → good   | `connection.recovered`           |
@@ -39,6 +40,12 @@ const TEXT_LIMIT: usize = 200;
 /// Longest time that a delivery waits for its next attempt, in seconds: 24 hours and a fifth of jitter.
 const LONGEST_WAIT: u64 = 103_680;
 
+/// The type of the event of an authorization by a person.
+const AUTHORIZED: &str = "connection.authorized";
+
+/// The type of the event of any other way back.
+const RECOVERED: &str = "connection.recovered";
+
 /// The type of the event of a change of state, if it is one.
 #[must_use]
 pub const fn kind(former: RefreshState, next: RefreshState) -> Option<&'static str> {
@@ -48,8 +55,8 @@ pub const fn kind(former: RefreshState, next: RefreshState) -> Option<&'static s
         | (RefreshState::Stopped, RefreshState::Stopped)
         | (RefreshState::InDoubt, RefreshState::InDoubt)
         | (RefreshState::NeedsAuthorization, RefreshState::NeedsAuthorization) => return None,
-        (RefreshState::NeedsAuthorization, RefreshState::Good) => "connection.authorized",
-        (_, RefreshState::Good) => "connection.recovered",
+        (RefreshState::NeedsAuthorization, RefreshState::Good) => AUTHORIZED,
+        (_, RefreshState::Good) => RECOVERED,
         (_, RefreshState::Failing) => "connection.failing",
         (_, RefreshState::Stopped) => "connection.stopped",
         (_, RefreshState::InDoubt) => "connection.in_doubt",
@@ -80,7 +87,12 @@ impl Event {
         public_url: &PublicUrl,
     ) -> Option<Self> {
         let (before, after) = (former.refresh_state()?, next.refresh_state()?);
-        let kind = kind(before, after)?.to_owned();
+        // Where no grant is new, no person was there: the operator has mended what stood in the way.
+        let kind = match kind(before, after)? {
+            AUTHORIZED if next.grant.is_none() || !parts.contains(&Part::Grant) => RECOVERED,
+            kind => kind,
+        };
+        let kind = kind.to_owned();
         let definition = next.definition.as_deref()?;
         let condition = &next.condition;
         let fault = condition.last_fault.as_ref();
