@@ -11,7 +11,8 @@
 //! | no request that may be sent                                            | integration                      |
 //! | anything else                                                          | provider                         |
 //!
-//! Without a refresh token there is no grant that could be over: what would be the connection's is then the provider's.
+//! Without a refresh token, and with client credentials, there is no grant that could be over: what would be the connection's
+//! is then the provider's.
 
 use serde::{Deserialize, Serialize};
 

@@ -236,7 +236,9 @@ pub(super) fn renewal_of(record: &Record) -> Result<Renewal, Refusal> {
         Some(Authentication::Direct(_)) => Err(Refusal::NotOauth),
         Some(Authentication::ClientCredentials(flow)) => {
             let refresh_token = record.grant.as_ref().is_some_and(|grant| grant.refresh_token.is_some());
-            let by_refresh_token = flow.refresh_request.is_some() && refresh_token;
+            // Once something went wrong, the client's own credentials are what is sure: no person could mend a refresh token.
+            let by_refresh_token =
+                flow.refresh_request.is_some() && refresh_token && record.condition.state == RefreshState::Good;
             Ok(if by_refresh_token { Renewal::ByRefreshToken } else { Renewal::ByClientCredentials })
         }
         Some(Authentication::AuthorizationCode(flow)) => {

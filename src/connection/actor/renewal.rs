@@ -26,6 +26,7 @@ use crate::{
         breaker::{self, Admission, Call, Outcome},
         command::{LiveToken, Refusal},
         definition::Definition,
+        event::is_by_code,
         fault::Fault,
         key::ConnectionKey,
         record::{Part, Record},
@@ -218,7 +219,9 @@ impl<P: ObjectPorts> Actor<P> {
             return self.overtaken();
         }
         let mut record = self.existing()?;
-        let by_refresh_token = renewal == Renewal::ByRefreshToken;
+        // Of client credentials a refresh token is no grant that could be over, or be lost.
+        let by_code = record.definition.as_deref().is_some_and(is_by_code);
+        let by_refresh_token = by_code && renewal == Renewal::ByRefreshToken;
         let rules = record.definition.as_ref().map(|definition| definition.token_rules());
         let named = rules.map_or(&[][..], |rules| &rules.faults);
         let (class, is_unclassified) = (fault.class(by_refresh_token, named), fault.is_unclassified(named));
