@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     authorization,
     event::{Event, Outbox},
+    fault::Fault,
     outbound::{self, OutboundPolicy, OutboundProblem},
     state::tag,
     token_exchange::retry_after,
@@ -91,6 +92,18 @@ fn signatures(webhook: &Webhook, text: &str) -> String {
         signatures = signatures + separator + "v1," + &tag(secret, text, &STANDARD);
     }
     signatures
+}
+
+/// Why an attempt failed, for the log; none where it did not.
+#[must_use]
+pub fn failure(answer: &Result<ProviderResponse, ProviderFailure>) -> Option<Fault> {
+    let status = match answer {
+        Ok(response) => response.status,
+        Err(ProviderFailure::TooLarge(status)) => *status,
+        Err(ProviderFailure::Unreachable) => return Some(Fault::Unreachable),
+        Err(ProviderFailure::TimedOut) => return Some(Fault::TimedOut),
+    };
+    (!matches!(status, 200..=299)).then_some(Fault::Refused { error: None, status })
 }
 
 /// What is left to deliver after an attempt that was answered, or was not. 410 says that nobody wants to hear of it; every

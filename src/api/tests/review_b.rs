@@ -1,12 +1,14 @@
 //! Events, the sweep and the webhook when much goes wrong at once.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Host,
+    event_delivery::{WEBHOOK, answers, listening, status, sweep, told, told_kinds},
     events::{events, kinds},
-    stage::{CODE_FLOW, answer, refusal, tokens},
+    stage::{CODE_FLOW, DUE, answer, refusal, tokens},
 };
+use crate::ports::ProviderFailure;
 
 /// The code flow without its refresh request.
 fn without_refresh() -> String {
@@ -40,4 +42,70 @@ fn a_service_whose_refresh_token_dies_gets_a_token_by_itself() {
         host.wait(60);
         assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
     }
+}
+
+/// Of a provider that is down tells whoever went to see; who is made to wait stays as it is, and needs no row of the
+/// connection's object.
+#[test]
+fn an_outage_of_a_provider_is_told_by_those_who_asked() {
+    let mut host = Host::with(&WEBHOOK);
+    for number in 0..40 {
+        host = host.with_authorized(&format!("shop{number}"));
+    }
+    host.run_behind();
+    answers(&host, [status(204)], [answer(503, &json!({}))]);
+    let (before, calls) = (told(&host).len(), host.requests());
+    host.wait(DUE);
+    for _ in 0..30 {
+        sweep(&host);
+        let _ = host.ring();
+        host.run_behind();
+        host.wait(60);
+    }
+    let told = told_kinds(&told(&host)).split_off(before);
+    let asked = host.requests() - calls - told.len();
+    assert!((7..=16).contains(&told.len()) && told.len() <= asked && asked <= 16, "{} {asked}", told.len());
+    assert!(told.iter().all(|kind| kind == "failing"), "{told:?}");
+}
+
+/// A receiver that is dead for five days is asked ten times for an event, and nobody else is kept busy: an alarm for
+/// each attempt, and the sweep not at all.
+#[test]
+fn a_dead_receiver_keeps_nobody_busy() {
+    let host = listening(&[]);
+    answers(&host, [status(500)], [refusal(400, "invalid_grant")]);
+    host.wait(DUE);
+    let (mut due, mut rung) = (0, 0);
+    for _ in 0..(5 * 24 * 6) {
+        rung += host.ring().len();
+        host.run_behind();
+        due += host.as_root("POST", "/sweep", &Value::Null).json()["due"].as_u64().unwrap();
+        host.run_behind();
+        host.wait(600);
+    }
+    assert_eq!((told(&host).len(), due), (11, 1));
+    assert!((10..=12).contains(&rung), "{rung}");
+}
+
+/// A receiver that fails shows in the log, with its status and without its address; one that is well does not.
+#[test]
+fn an_event_that_cannot_be_delivered_is_an_error_in_the_log() {
+    let host = listening(&[]);
+    assert!(host.memory.refresh_lines().is_empty());
+    answers(&host, [status(404), Err(ProviderFailure::TimedOut), status(204)], [refusal(400, "invalid_grant")]);
+    host.wait(3_600);
+    assert_eq!(host.live("shop").0, 409);
+    for wait in [7, 400] {
+        host.run_behind();
+        host.wait(wait);
+        let _ = host.ring();
+    }
+    host.run_behind();
+    let lines: Vec<_> = host.memory.refresh_lines().into_iter().filter(|line| line["event"] == "webhook").collect();
+    let line = |fault: Value| {
+        json!({ "level": "error", "event": "webhook", "connection": "shop", "refresh_state": "needs_authorization",
+            "fault": fault })
+    };
+    let refused = json!({ "refused": { "error": null, "status": 404 } });
+    assert_eq!((lines, told(&host).len()), (vec![line(refused), line(json!("timed_out"))], 4));
 }

@@ -12,6 +12,7 @@ use crate::{
         command::Reply,
         connect_link::{ConnectLink, EVENT_LINK_LIFETIME, of_event},
         event::{EVENT_LIMIT, Event, REVOKED, is_by_code},
+        fault::Fault,
         record::{Part, Record},
         refresh::RefreshState,
         webhook,
@@ -105,10 +106,16 @@ impl<P: ObjectPorts> Actor<P> {
         self.delivering.set(true);
         let actor = Rc::clone(self);
         let deliveries = async move {
-            // What fails of ours leaves the event due.
-            while actor.has_delivery() && actor.deliver().await.is_ok() {}
+            let mut failed = None;
+            while actor.has_delivery() {
+                match actor.deliver().await {
+                    Ok(fault) => failed = fault.or(failed),
+                    // What fails of ours leaves the event due.
+                    Err(_) => break,
+                }
+            }
             actor.delivering.set(false);
-            None
+            failed.map(|fault| actor.undelivered(fault))
         };
         self.ports.spawn(deliveries.boxed_local());
     }
@@ -129,11 +136,12 @@ impl<P: ObjectPorts> Actor<P> {
         outbox.retry_at.is_some() && outbox.is_due(self.ports.now()) && self.webhook().is_some()
     }
 
-    /// One attempt to deliver the next event.
-    async fn deliver(&self) -> Result<(), PortError> {
+    /// One attempt to deliver the next event: why it failed, if it did.
+    async fn deliver(&self) -> Result<Option<Fault>, PortError> {
         let (Some(mut record), Some(target)) = (self.stored()?, self.webhook()) else {
-            return Ok(());
+            return Ok(None);
         };
+        let mut fault = None;
         let (next, now) = (record.outbox.delivered.saturating_add(1), self.ports.now());
         let stored = self.ports.events(next, 1)?;
         // One that cannot be read must not keep the others waiting.
@@ -144,14 +152,16 @@ impl<P: ObjectPorts> Actor<P> {
                 // Deleted meanwhile, made anew, or crowded out by newer ones: then the answer is no news.
                 record = match self.stored()? {
                     Some(record) if record.outbox.delivered < next && self.ports.events(next, 1)? == stored => record,
-                    _ => return Ok(()),
+                    _ => return Ok(None),
                 };
+                fault = webhook::failure(&answer);
                 webhook::after(record.outbox, &answer, at, self.ports.now(), random()?)
             }
             None => record.outbox.advanced(now),
         };
         Rc::make_mut(&mut record).outbox = outbox;
         self.store(record, &[Part::Outbox])?;
-        self.publish().await
+        self.publish().await?;
+        Ok(fault)
     }
 }

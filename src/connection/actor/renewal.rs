@@ -40,7 +40,7 @@ use crate::{
     },
 };
 
-/// One renewal in the log.
+/// One renewal in the log, or an event that could not be delivered.
 #[derive(Debug, Clone, Serialize)]
 pub struct RefreshLine {
     /// `info`, or `error` when ours is the fault.
@@ -54,10 +54,12 @@ pub struct RefreshLine {
     /// What went wrong, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
-    /// Rows that were written for it in the connection, the alarm's among them.
-    connection_rows: u32,
-    /// Rows that were written for it in the directory.
-    directory_rows: u32,
+    /// Rows that were written for a renewal in the connection, the alarm's among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_rows: Option<u32>,
+    /// Rows that were written for a renewal in the directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory_rows: Option<u32>,
 }
 
 /// What a renewal is made with.
@@ -104,11 +106,27 @@ impl<P: ObjectPorts> Actor<P> {
             Err(Stop::Refused(Refusal::Provider(fault))) => Some(fault.clone()),
             _ => None,
         };
+        let level = if matches!(renewed, Err(Stop::Broken(_))) { "error" } else { "info" };
+        self.line_of((level, "refresh"), fault, Some(self.rows.take()))
+    }
+
+    /// What the log says of an event that could not be delivered: nobody else says so.
+    pub(super) fn undelivered(&self, fault: Fault) -> RefreshLine {
+        self.line_of(("error", "webhook"), Some(fault), None)
+    }
+
+    /// A line.
+    fn line_of(
+        &self,
+        (level, event): (&'static str, &'static str),
+        fault: Option<Fault>,
+        rows: Option<(u32, u32)>,
+    ) -> RefreshLine {
         let state = self.record.borrow().as_ref().map_or(RefreshState::Good, |record| record.condition.state);
-        let (connection_rows, directory_rows) = self.rows.take();
+        let (connection_rows, directory_rows) = rows.unzip();
         RefreshLine {
-            level: if matches!(renewed, Err(Stop::Broken(_))) { "error" } else { "info" },
-            event: "refresh",
+            level,
+            event,
             connection: self.key.clone(),
             refresh_state: state.word(),
             fault,
