@@ -109,3 +109,23 @@ fn an_event_that_cannot_be_delivered_is_an_error_in_the_log() {
     let refused = json!({ "refused": { "error": null, "status": 404 } });
     assert_eq!((lines, told(&host).len()), (vec![line(refused), line(json!("timed_out"))], 4));
 }
+
+/// What was waiting when the webhook was taken away is told when it is back and something happens: in order.
+#[test]
+fn a_webhook_that_comes_back_is_told_what_was_waiting() {
+    let mut host = listening(&[]);
+    answers(&host, [status(500), status(200)], [answer(200, &tokens(2))]);
+    assert_eq!(host.as_root("POST", "/connection/shop/revoke", &Value::Null).status, 200);
+    host.run_behind();
+    host.redeploy(&[]);
+    for _ in 0..2 {
+        host.wait(3_600);
+        let _ = host.ring();
+        sweep(&host);
+    }
+    host.redeploy(&WEBHOOK);
+    assert_eq!((host.ring().len(), told(&host).len()), (0, 2));
+    assert_eq!(host.authorize("shop", "canary-code-2").status, 200);
+    host.run_behind();
+    assert_eq!(told_kinds(&told(&host)).split_off(2), ["needs_authorization", "authorized"]);
+}
