@@ -128,9 +128,9 @@ pub struct Kind {
 /// A provider's: shorter than the default lead of ten minutes, so that an outage that ends costs nobody a token.
 pub const PROVIDER: Kind = Kind { prefix: "provider:", threshold: 5, first: Seconds(30), longest: Seconds(300) };
 
-/// An integration's.
+/// An integration's: always as long, so that what the operator mends at the provider works again soon for all.
 pub const INTEGRATION: Kind =
-    Kind { prefix: "integration:", threshold: 1, first: Seconds(1_800), longest: Seconds(21_600) };
+    Kind { prefix: "integration:", threshold: 1, first: Seconds(1_800), longest: Seconds(1_800) };
 
 impl Kind {
     /// How many failures there are after one more; none where this one does not count.

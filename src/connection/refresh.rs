@@ -192,11 +192,11 @@ pub enum ReadDecision {
 }
 
 /// First and longest wait after a failed renewal; it doubles with each further one. Where the operator must see to it,
-/// asking often helps nobody.
+/// asking often helps nobody, and asking seldom hides that it was seen to.
 const fn back_off(class: FaultClass) -> (Seconds, Seconds) {
     match class {
         FaultClass::Connection | FaultClass::Provider => (Seconds(30), Seconds(3_600)),
-        FaultClass::Integration => (Seconds(1_800), Seconds(6 * 3_600)),
+        FaultClass::Integration => (Seconds(1_800), Seconds(1_800)),
     }
 }
 

@@ -129,3 +129,21 @@ fn a_webhook_that_comes_back_is_told_what_was_waiting() {
     host.run_behind();
     assert_eq!(told_kinds(&told(&host)).split_off(2), ["needs_authorization", "authorized"]);
 }
+
+/// However long a client was refused: what is mended at the provider works for all its connections within the hour.
+#[test]
+fn a_client_that_is_mended_at_the_provider_works_again_soon() {
+    let host = Host::new().with_service("shop").with_service("bank");
+    host.provider_answers([refusal(401, "invalid_client")]);
+    for _ in 0..6 {
+        let refused = (host.live("shop").0, host.live("bank").0);
+        assert_eq!(refused, (502, 502));
+        host.wait(40_000);
+    }
+    let _ = (host.live("shop"), host.live("bank"));
+    host.provider_answers([answer(200, &tokens(1))]);
+    host.wait(2_400);
+    for key in ["shop", "bank"] {
+        assert_eq!(host.live(key).0, 200, "{key}");
+    }
+}

@@ -19,7 +19,7 @@ use crate::{
 const CLOCK_TOLERANCE: Seconds = Seconds(60);
 
 /// A breaker holds nobody longer; if it seems so, the clock was set back.
-const LONGEST_HOLD: Seconds = Seconds(7 * 3_600);
+const LONGEST_HOLD: Seconds = Seconds(3_600);
 
 /// A token that can be answered without looking at anything else, while its instant is in between.
 pub(super) struct Remembered {

@@ -254,8 +254,7 @@ fn it_opens_for_twice_as_long_up_to_a_limit() {
             .collect()
     };
     assert_eq!(spans(Desk::with_provider_down(), down), [30, 60, 120, 240, 300, 300, 300]);
-    let long = [1_800, 3_600, 7_200, 14_400, 21_600, 21_600, 21_600];
-    assert_eq!(spans(Desk::with_client_refused(), refused), long);
+    assert_eq!(spans(Desk::with_client_refused(), refused), [1_800; 7]);
 }
 
 #[test]
@@ -285,7 +284,7 @@ fn of_two_open_breakers_the_longer_one_counts() {
 /// R9: a clock that was set back stops nobody for longer than a breaker may be open.
 #[test]
 fn an_opening_from_a_distant_future_does_not_bind() {
-    for (desk, longest) in [(Desk::with_provider_down(), 300), (Desk::with_client_refused(), 21_600)] {
+    for (desk, longest) in [(Desk::with_provider_down(), 300), (Desk::with_client_refused(), 1_800)] {
         let until = desk.found.iter().flatten().map(|breaker| breaker.until).max().unwrap();
         for (ahead, goes) in [(longest + 31, true), (longest, false)] {
             let mut desk = Desk { found: desk.found.clone(), now: until.minus(Seconds(ahead)) };
