@@ -66,6 +66,8 @@ fn an_outage_of_a_provider_is_told_by_those_who_asked() {
     let asked = host.requests() - calls - told.len();
     assert!((7..=16).contains(&told.len()) && told.len() <= asked && asked <= 16, "{} {asked}", told.len());
     assert!(told.iter().all(|kind| kind == "failing"), "{told:?}");
+    // Whoever only waited is no line in the log either.
+    assert_eq!(host.memory.refresh_lines().len(), asked);
 }
 
 /// A receiver that is dead for five days is asked ten times for an event, and nobody else is kept busy: an alarm for

@@ -96,18 +96,21 @@ impl<P: ObjectPorts> Actor<P> {
         let flight = flight.boxed_local().shared();
         self.flight.replace(Some((revision, flight.clone())));
         let (actor, renewed) = (Rc::clone(self), flight.clone());
-        self.ports.spawn(async move { Some(actor.line(&renewed.await)) }.boxed_local());
+        self.ports.spawn(async move { actor.line(&renewed.await) }.boxed_local());
         flight
     }
 
-    /// What the log says of a renewal.
-    fn line(&self, renewed: &Result<LiveToken, Stop>) -> RefreshLine {
+    /// What the log says of a renewal; nothing where it was made to wait, as are all others at that provider.
+    fn line(&self, renewed: &Result<LiveToken, Stop>) -> Option<RefreshLine> {
+        if matches!(renewed, Err(Stop::Refused(_))) && self.held.borrow().is_some() {
+            return None;
+        }
         let fault = match renewed {
             Err(Stop::Refused(Refusal::Provider(fault))) => Some(fault.clone()),
             _ => None,
         };
         let level = if matches!(renewed, Err(Stop::Broken(_))) { "error" } else { "info" };
-        self.line_of((level, "refresh"), fault, Some(self.rows.take()))
+        Some(self.line_of((level, "refresh"), fault, Some(self.rows.take())))
     }
 
     /// What the log says of an event that could not be delivered: nobody else says so.
