@@ -47,6 +47,7 @@ mod renewal;
 mod renewal_faults;
 mod renewal_races;
 mod review_b;
+mod review_a;
 mod revocation;
 mod revocation_at_provider;
 mod rotation;

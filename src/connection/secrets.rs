@@ -83,6 +83,22 @@ pub fn credentials(secrets: &Map<String, Value>) -> Vec<Map<String, Value>> {
     all
 }
 
+/// The secrets with one of the ordered credentials in place: of this number, or the first.
+#[must_use]
+pub fn taken(secrets: &Map<String, Value>, number: u8) -> Map<String, Value> {
+    let all = credentials(secrets);
+    all.get(usize::from(number)).or(all.first()).cloned().unwrap_or_default()
+}
+
+/// Which of the ordered credentials among the next secrets are the first of the client that those of this number among the
+/// stored ones are of; else the first of all.
+#[must_use]
+pub fn place(stored: &Map<String, Value>, number: u8, next: &Map<String, Value>) -> u8 {
+    let own = taken(stored, number);
+    let is_own = |one: &Map<String, Value>| one.get("client_id") == own.get("client_id");
+    (0..).zip(credentials(next)).find_map(|(place, one)| is_own(&one).then_some(place)).unwrap_or_default()
+}
+
 /// The secrets without further credentials.
 fn main_credentials(secrets: &Map<String, Value>) -> Map<String, Value> {
     let mut main = secrets.clone();

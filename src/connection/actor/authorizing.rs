@@ -13,6 +13,7 @@ use crate::{
         definition::{Action, Definition},
         fault::Fault,
         record::{Part, Pending, Record},
+        secrets,
         state::{self, Purpose, STATE_LIFETIME},
         template::values::Values,
         token_exchange,
@@ -132,7 +133,7 @@ impl<P: ObjectPorts> Actor<P> {
             AuthorizationOutcome::Code(code) => SecretText::new(code),
             AuthorizationOutcome::Refused(error) => return Err(Refusal::AuthorizationRefused(error).into()),
         };
-        let requests = in_order(&secrets, 0, |secrets| {
+        let requests = in_order(&secrets, 0, true, |secrets| {
             let values = values.clone().with_all(secrets).with("code", &code);
             let values = verifier.iter().fold(values, |values, verifier| values.with("code_verifier", verifier));
             token_exchange::token_request(&definition, &values, &policy)
@@ -144,7 +145,7 @@ impl<P: ObjectPorts> Actor<P> {
             other => Refusal::Provider(other),
         })?; // 4
         if self.revision.get() != before {
-            self.give_back(&definition, &secrets, answer).await;
+            self.give_back(&definition, &secrets::taken(&secrets, credentials), answer).await;
             return Err(Refusal::UnknownState.into());
         }
         self.replaced();

@@ -123,14 +123,14 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(Reply::Done)
     }
 
-    /// The secrets of a record after these were given, checked and sealed, and what becomes of its tokens; none when a part
-    /// changes nothing.
+    /// The secrets of a record after these were given, checked and sealed, and, where its tokens stay, the place of the
+    /// credentials that got them; none when a part changes nothing.
     pub(super) fn next_secrets(
         &self,
         record: &Record,
         given: &Map<String, Value>,
         extent: Extent,
-    ) -> Result<Option<(Envelope, Tokens)>, Stop> {
+    ) -> Result<Option<(Envelope, Option<u8>)>, Stop> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
         let stored = self.secrets(record)?;
         let given = secrets::succeed(&stored, given, extent, |name| definition.is_sensitive(name));
@@ -141,7 +141,10 @@ impl<P: ObjectPorts> Actor<P> {
         let policy = authorization::policy(&self.settings);
         refuse(definition.check_secret_hosts(&secrets, &policy))?;
         refuse(further(&secrets, |secrets| definition.check_secret_hosts(secrets, &policy)))?;
-        Ok(Some((self.seal_secrets(&secrets)?, secrets::tokens(&stored, &secrets))))
+        let number = record.grant.as_ref().map_or(0, |grant| grant.credentials);
+        let stays = secrets::tokens(&stored, &secrets) == Tokens::Stay;
+        let place = stays.then(|| secrets::place(&stored, number, &secrets));
+        Ok(Some((self.seal_secrets(&secrets)?, place)))
     }
 
     /// Stores a record with other secrets. Where the tokens stay, a renewal under way goes on: its answer may hold the only
@@ -149,15 +152,22 @@ impl<P: ObjectPorts> Actor<P> {
     pub(super) async fn store_secrets(
         &self,
         mut record: Rc<Record>,
-        (secrets, tokens): (Envelope, Tokens),
+        (secrets, place): (Envelope, Option<u8>),
     ) -> Result<Rc<Record>, Stop> {
         let next = Rc::make_mut(&mut record);
         next.secrets = Some(secrets);
-        if tokens == Tokens::Stay {
+        if let Some(place) = place {
+            let mut parts = vec![Part::Profile, Part::Secrets, Part::Condition];
+            if let Some(grant) = &mut next.grant
+                && grant.credentials != place
+            {
+                grant.credentials = place;
+                parts.push(Part::Grant);
+            }
             // What the provider refused with the former credentials may be tried at once.
             next.condition.retry_at = None;
             next.profile.updated_at = self.ports.now();
-            let record = self.store(record, &[Part::Profile, Part::Secrets, Part::Condition])?;
+            let record = self.store(record, &parts)?;
             self.publish().await?;
             return Ok(record);
         }

@@ -131,14 +131,20 @@ impl<P: ObjectPorts> Actor<P> {
     }
 }
 
-/// One request for each of the ordered credentials among the secrets: the one that the provider took last comes first.
+/// One request for each of the ordered credentials among the secrets: the one that the provider took last comes first. A
+/// code or a refresh token is its client's (RFC 6749 §4.1.3, §6): another client, which would be told that it is over, is
+/// not tried where the request `is_bound`.
 pub(super) fn in_order(
     secrets: &Map<String, Value>,
     first: u8,
+    is_bound: bool,
     build: impl Fn(&Map<String, Value>) -> Result<ProviderRequest, RequestProblem>,
 ) -> Result<Vec<(u8, ProviderRequest)>, Refusal> {
-    let mut requests = Vec::new();
+    let (mut requests, own) = (Vec::new(), secrets::taken(secrets, first));
     for (number, secrets) in (0..).zip(secrets::credentials(secrets)) {
+        if is_bound && secrets.get("client_id") != own.get("client_id") {
+            continue;
+        }
         let request = build(&secrets).map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
         let place = if number == first { 0 } else { requests.len() };
         requests.insert(place, (number, request));

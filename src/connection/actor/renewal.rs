@@ -203,7 +203,7 @@ impl<P: ObjectPorts> Actor<P> {
             }
         };
         let first = record.grant.as_ref().map_or(0, |grant| grant.credentials);
-        let requests = in_order(&secrets, first, build)?;
+        let requests = in_order(&secrets, first, renewal == Renewal::ByRefreshToken, build)?;
         let sent = held.0.iter().find(|(name, _)| renewal == Renewal::ByRefreshToken && *name == "refresh_token");
         let refresh_token = sent.map(|(_, token)| token.digest());
         let (_, request) = requests.first().ok_or(Refusal::NotOauth)?;

@@ -10,6 +10,7 @@ use crate::{
         definition::{Action, Authentication, Definition},
         fault::Fault,
         record::{LastTest, Part, Record},
+        secrets,
         token_exchange::{self, RequestProblem},
     },
     ports::{ProviderFailure, ProviderRequest},
@@ -59,7 +60,8 @@ impl<P: ObjectPorts> Actor<P> {
         token: Option<LiveToken>,
     ) -> Result<(Rc<Definition>, ProviderRequest), Stop> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-        let secrets = definition.test_values(self.secrets(record)?);
+        let number = record.grant.as_ref().map_or(0, |grant| grant.credentials);
+        let secrets = definition.test_values(secrets::taken(&self.secrets(record)?, number));
         let redirect_uri = SecretText::new(self.settings.public_url.callback());
         let held = token.map(|token| (vec![("access_token", SecretText::new(token.access_token))], token.kept));
         let held = held.unwrap_or_default();

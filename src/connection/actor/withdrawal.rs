@@ -20,6 +20,7 @@ use crate::{
         definition::{Action, Definition},
         record::{Part, Record},
         refresh::Condition,
+        secrets,
         token_exchange::{self, RequestProblem, TokenAnswer},
     },
     ports::ProviderRequest,
@@ -139,10 +140,9 @@ impl<P: ObjectPorts> Actor<P> {
     fn revoke_request(&self, record: &Record) -> Result<Option<ProviderRequest>, Stop> {
         let offers = |definition: &&Rc<Definition>| definition.request(Action::Revoke).is_some();
         let Some(definition) = record.definition.as_ref().filter(offers) else { return Ok(None) };
-        if record.grant.is_none() {
-            return Ok(None);
-        }
-        let request = self.request_about(definition, &self.secrets(record)?, &self.held_tokens(record)?);
+        let Some(grant) = &record.grant else { return Ok(None) };
+        let secrets = secrets::taken(&self.secrets(record)?, grant.credentials);
+        let request = self.request_about(definition, &secrets, &self.held_tokens(record)?);
         Ok(Some(request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?))
     }
 

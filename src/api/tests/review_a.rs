@@ -1,0 +1,92 @@
+//! Loops without a reader, the wrong client for a token, and what comes back from the dead: what must not happen.
+
+use serde_json::{Value, json};
+
+use super::{
+    Host,
+    stage::{CODE_FLOW, answer, parameter, refusal, tokens},
+};
+use crate::ports::ProviderRequest;
+
+/// The n-th access token, as a read that found it.
+fn found(number: u32) -> (u16, String) {
+    (200, format!("canary-at-{number}"))
+}
+
+/// Changes some secrets of `shop`, whose tokens stay.
+fn patch(host: &Host, secrets: &Value) {
+    assert_eq!(host.as_root("PATCH", "/connection/shop/secret?verify=false", secrets).status, 200);
+    assert_eq!(host.view("shop")["authorized"], true);
+}
+
+/// The connection's credentials, as further ones or as the main ones.
+fn old() -> Value {
+    json!({ "client_id": "shop-client", "client_secret": "canary-client-secret" })
+}
+
+/// Credentials of another client.
+fn other() -> Value {
+    json!({ "client_id": "other-client", "client_secret": "canary-other" })
+}
+
+/// Which client a request is of.
+fn client(request: &ProviderRequest) -> String {
+    parameter(request, "client_id")
+}
+
+/// RFC 6749 §6: a refresh token is its client's. Whatever place its credentials have by now, they are sent, and no others.
+#[test]
+fn a_refresh_token_is_sent_with_its_own_client() {
+    let host = Host::new().with_authorized("shop");
+    host.memory.provider(|request| match client(request).as_str() {
+        "shop-client" => answer(200, &tokens(2)),
+        _ => refusal(400, "invalid_grant"),
+    });
+    patch(&host, &json!({ "provider_credentials": [other()] }));
+    let mut swapped = other();
+    swapped["provider_credentials"] = json!([old()]);
+    patch(&host, &swapped);
+    host.memory.restart();
+    host.wait(3_600);
+    assert_eq!((host.live("shop"), host.refresh_state(), host.requests()), (found(2), "good".to_owned(), 2));
+}
+
+/// A client that is refused is no reason to try a refresh token with another client, which would say that it is over.
+#[test]
+fn another_clients_refusal_ends_no_grant() {
+    for refused in [answer(401, &Value::Null), refusal(401, "invalid_client")] {
+        let host = Host::new().with_authorized("shop");
+        patch(&host, &json!({ "provider_credentials": [other()] }));
+        host.memory.provider(move |request| match client(request).as_str() {
+            "shop-client" => refused.clone(),
+            _ => refusal(400, "invalid_grant"),
+        });
+        host.wait(3_600);
+        assert_eq!((host.live("shop").0, host.refresh_state(), host.requests()), (502, "stopped".to_owned(), 2));
+    }
+}
+
+/// A grant is revoked with the credentials that the provider took for it.
+#[test]
+fn a_grant_is_revoked_with_the_credentials_that_got_it() {
+    let revoke = "        revoke_request:
+          method: POST
+          path: /oauth/revoke
+          body: '{\"token\": \"<refresh_token>\", \"client_secret\": \"<client_secret>\"}'
+
+  test_request:
+";
+    let host = Host::new().with_authorized("shop");
+    assert_eq!(host.define("shop", &CODE_FLOW.replace("\n  test_request:\n", revoke)).status, 200);
+    patch(&host, &json!({ "provider_credentials": [{ "client_secret": "canary-new" }] }));
+    host.memory.provider(|request| match parameter(request, "client_secret").as_str() {
+        "canary-client-secret" => refusal(401, "invalid_client"),
+        _ => answer(200, &tokens(2)),
+    });
+    host.wait(3_600);
+    assert_eq!(host.live("shop"), found(2));
+    assert_eq!(host.as_root("POST", "/connection/shop/revoke", &Value::Null).status, 200);
+    let sent = host.memory.sent();
+    let body = sent.last().unwrap().body.as_ref().unwrap().expose();
+    assert!(body.contains("canary-new") && body.contains("canary-rt-2"), "{body}");
+}
