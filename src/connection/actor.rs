@@ -47,7 +47,10 @@ use crate::{
         Alarm, Background, Breakers, Clock, Directory, EventStore, HistoryStore, PortError, ProviderHttp, RecordStore,
         random,
     },
-    protocol::{secret::SecretText, time::UnixSeconds},
+    protocol::{
+        secret::SecretText,
+        time::{Seconds, UnixSeconds},
+    },
 };
 
 /// Everything that one connection needs from outside.
@@ -102,6 +105,9 @@ type Flight = Shared<LocalBoxFuture<'static, Result<LiveToken, Stop>>>;
 
 /// The end of a grant under way, to be awaited by anybody.
 type Withdrawal = Shared<LocalBoxFuture<'static, Result<Revocation, Stop>>>;
+
+/// How soon an alarm rings for what should have been done already.
+const SOONEST_ALARM: Seconds = Seconds(60);
 
 /// Parts of a record as they are stored, by name.
 type StoredParts = [(&'static str, String)];
@@ -284,7 +290,7 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Has the alarm ring when its tokens must be looked at next, or an event told again. The sweep would come, too; the
-    /// alarm is in time.
+    /// alarm is in time. What is due already is being done, or cannot be done: then the alarm must not ring again and again.
     fn arm(&self, record: &Record) {
         // What is to be told for the first time is told behind; only a later attempt needs the alarm.
         let retold = self.next_delivery(record).filter(|at| *at > self.ports.now());
@@ -292,7 +298,8 @@ impl<P: ObjectPorts> Actor<P> {
         if let Some(at) = next
             && self.alarm.replace(next) != next
         {
-            self.ports.set_alarm(at);
+            let now = self.ports.now();
+            self.ports.set_alarm(if at <= now { now.plus(SOONEST_ALARM) } else { at });
             self.count(1, 0);
         }
     }

@@ -45,8 +45,9 @@ pub struct Grant {
 /// every read as in Fides.
 const LEAD_SHARE: u64 = 5;
 
-/// A token that the provider gave twice is not asked for again sooner than this, however short it lives.
-const SHORTEST_REPETITION: Seconds = Seconds(60);
+/// A token that the provider gave twice is not asked for again sooner than this, and no other one where nobody reads it,
+/// however short it lives.
+pub(super) const SHORTEST_REPETITION: Seconds = Seconds(60);
 
 /// How far the clock may have been set back without anybody minding.
 const CLOCK_TOLERANCE: Seconds = Seconds(60);

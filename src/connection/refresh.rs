@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     fault::{Fault, FaultClass},
-    grant::Grant,
+    grant::{Grant, SHORTEST_REPETITION},
 };
 use crate::protocol::{
     secret::SecretDigest,
@@ -309,7 +309,8 @@ pub fn next_look(grant: Option<&Grant>, condition: &Condition, renewal: Renewal,
         _ if renewal == Renewal::Impossible => grant.expires_at,
         _ if condition.reported => grant.obtained_at,
         RefreshState::InDoubt => grant.expires_at,
-        _ => grant.due_at(lead),
+        // However short it lives, it is not renewed again and again where nobody reads it.
+        _ => grant.due_at(lead).max(grant.obtained_at.plus(SHORTEST_REPETITION)),
     };
     Some(condition.retry_at.map_or(due_at, |at| at.max(due_at)))
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Host,
-    stage::{CODE_FLOW, answer, parameter, refusal, tokens},
+    stage::{CODE_FLOW, DUE, answer, parameter, refusal, tokens},
 };
 use crate::ports::ProviderRequest;
 
@@ -32,6 +32,40 @@ fn other() -> Value {
 /// Which client a request is of.
 fn client(request: &ProviderRequest) -> String {
     parameter(request, "client_id")
+}
+
+/// An alarm whose work fails for a cause of ours rings again after a while, not at once: here an application key that is
+/// gone, so that no secret can be opened.
+#[test]
+fn an_alarm_that_fails_does_not_ring_at_once_again() {
+    let mut host = Host::new().with_authorized("shop");
+    host.redeploy(&[("APP_ENCRYPTION_KEY", "another-key-of-32-bytes-of-text!")]);
+    host.wait(DUE);
+    assert_eq!((host.ring(), host.ring().len()), (vec!["shop".to_owned()], 0));
+    host.wait(60);
+    assert_eq!((host.ring(), host.ring().len(), host.requests()), (vec!["shop".to_owned()], 0, 1));
+}
+
+/// D14: a provider whose tokens live for a second is not asked each second where nobody reads.
+#[test]
+fn tokens_that_live_for_a_second_are_not_renewed_each_second() {
+    let host = Host::new().with_code_flow("shop");
+    let given = std::cell::Cell::new(0);
+    host.memory.provider(move |_| {
+        given.set(given.get() + 1);
+        let mut tokens = tokens(given.get());
+        tokens["expires_in"] = 1.into();
+        answer(200, &tokens)
+    });
+    assert_eq!(host.authorize("shop", "canary-code-1").status, 200);
+    for _ in 0..300 {
+        host.wait(1);
+        let _ = (host.ring(), host.sweep());
+    }
+    assert!((2..=6).contains(&host.requests()), "{}", host.requests());
+    let before = host.requests();
+    host.wait(2);
+    assert_eq!((host.live("shop").0, host.requests()), (200, before + 1));
 }
 
 /// RFC 6749 §6: a refresh token is its client's. Whatever place its credentials have by now, they are sent, and no others.
