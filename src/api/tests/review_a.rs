@@ -68,6 +68,18 @@ fn tokens_that_live_for_a_second_are_not_renewed_each_second() {
     assert_eq!((host.live("shop").0, host.requests()), (200, before + 1));
 }
 
+/// A grant of client credentials that a caller has ended is not begun anew by an alarm that was set before, nor by the sweep.
+#[test]
+fn an_alarm_brings_no_ended_grant_back() {
+    let host = Host::new().with_service("shop");
+    assert_eq!(host.live("shop"), found(1));
+    assert_eq!(host.as_root("POST", "/connection/shop/revoke", &Value::Null).status, 200);
+    host.wait(DUE);
+    let _ = (host.ring(), host.sweep());
+    assert_eq!((host.requests(), host.memory.state().contains("access_token")), (1, false));
+    assert_eq!((host.live("shop"), host.requests()), (found(1), 2));
+}
+
 /// RFC 6749 §6: a refresh token is its client's. Whatever place its credentials have by now, they are sent, and no others.
 #[test]
 fn a_refresh_token_is_sent_with_its_own_client() {

@@ -125,7 +125,8 @@ impl<P: ObjectPorts> Actor<P> {
         // Where the definition gets no tokens (any more), there is nothing to do.
         let decision = renewal_of(&record).map_or(ReadDecision::Serve, |renewal| self.decision(&record, renewal, now));
         let outcome = match decision {
-            ReadDecision::ServeAndRenew | ReadDecision::Renew => match self.renewal().await {
+            // Of what a caller has ended, or nobody has asked for yet, there is nothing to renew.
+            ReadDecision::ServeAndRenew | ReadDecision::Renew if record.grant.is_some() => match self.renewal().await {
                 Ok(_) => SweepOutcome::Renewed,
                 Err(Stop::Refused(Refusal::NeedsAuthorization)) => SweepOutcome::NeedsAuthorization,
                 Err(Stop::Refused(_)) if self.held.borrow().is_some() => SweepOutcome::Paused,
@@ -138,7 +139,7 @@ impl<P: ObjectPorts> Actor<P> {
                 self.give_up(record).await?;
                 SweepOutcome::NeedsAuthorization
             }
-            ReadDecision::Serve | ReadDecision::BackingOff(_) | ReadDecision::NeedsAuthorization => {
+            _ => {
                 let is_held = self.held.borrow().is_some();
                 self.publish().await?;
                 if is_held { SweepOutcome::Paused } else { SweepOutcome::NotDue }
