@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Host,
-    stage::{CODE_FLOW, DUE, answer, parameter, refusal, tokens},
+    stage::{CODE_FLOW, DUE, answer, longest, parameter, refusal, tokens},
 };
 use crate::ports::ProviderRequest;
 
@@ -135,4 +135,15 @@ fn a_grant_is_revoked_with_the_credentials_that_got_it() {
     let sent = host.memory.sent();
     let body = sent.last().unwrap().body.as_ref().unwrap().expose();
     assert!(body.contains("canary-new") && body.contains("canary-rt-2"), "{body}");
+}
+
+/// A 401 that says no more may be about one connection alone: it stops that one, and none of the others of its client.
+#[test]
+fn a_bare_401_stops_no_other_connection() {
+    let host = Host::new().with_authorized("bad").with_authorized("shop");
+    host.provider_answers([answer(401, &Value::Null), answer(200, &tokens(2))]);
+    host.wait(3_600);
+    assert_eq!((host.live("bad").0, host.live("shop"), host.requests()), (502, found(2), 4));
+    host.wait(longest(30));
+    assert_eq!((host.live("bad").0, host.requests()), (502, 4));
 }

@@ -269,7 +269,8 @@ impl<P: ObjectPorts> Actor<P> {
 /// What an answer says about provider and client. A refusal of this one connection is an answer like any other.
 fn outcome(definition: &Definition, failure: Option<&Failed>) -> Outcome {
     match failure {
-        Some((fault, _)) if fault.refuses_client(&definition.token_rules().faults) => {
+        // Without a code it may be about this one connection alone.
+        Some((fault, _)) if fault.code().is_some() && fault.refuses_client(&definition.token_rules().faults) => {
             Outcome::CredentialsRefused(fault.clone())
         }
         Some((Fault::Refused { .. } | Fault::NotSendable, _)) | None => Outcome::Worked,
