@@ -283,10 +283,10 @@ pub fn on_read(
     now: UnixSeconds,
 ) -> ReadDecision {
     let is_good = grant.is_some_and(|grant| now < grant.expires_at);
-    let is_due =
-        grant.is_none_or(|grant| condition.reported || grant.is_from_the_future(now) || grant.due_at(lead) <= now);
+    let is_from_the_future = grant.is_some_and(|grant| grant.is_from_the_future(now));
+    let is_due = grant.is_none_or(|grant| condition.reported || is_from_the_future || grant.due_at(lead) <= now);
     let is_renewable = renewal != Renewal::Impossible && condition.state != RefreshState::NeedsAuthorization;
-    let is_held = is_good && !condition.reported && condition.state == RefreshState::InDoubt;
+    let is_held = is_good && !is_from_the_future && !condition.reported && condition.state == RefreshState::InDoubt;
     let waiting = condition.backing_off(now);
     if is_good {
         let renews = is_due && is_renewable && !is_held && waiting.is_none();
