@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Host,
+    Host, authorized,
     stage::{CODE_FLOW, DUE, answer, longest, parameter, refusal, tokens},
 };
 use crate::ports::ProviderRequest;
@@ -146,4 +146,20 @@ fn a_bare_401_stops_no_other_connection() {
     assert_eq!((host.live("bad").0, host.live("shop"), host.requests()), (502, found(2), 4));
     host.wait(longest(30));
     assert_eq!((host.live("bad").0, host.requests()), (502, 4));
+}
+
+/// What the provider refused may be mended while it does: then it is asked again at once, not when the back-off is over.
+#[test]
+fn credentials_that_come_during_a_renewal_are_tried_at_once() {
+    let host = Host::new().with_authorized("shop");
+    host.memory.provider(|request| match parameter(request, "client_secret").as_str() {
+        "canary-client-secret" => refusal(401, "invalid_client"),
+        _ => answer(200, &tokens(2)),
+    });
+    host.wait(3_600);
+    let further = json!({ "provider_credentials": [{ "client_secret": "canary-new" }] });
+    let patch = authorized("PATCH", "/api/v1/connection/shop/secret?verify=false", &host.root(), &further);
+    let answers = host.send_all(&[host.reading("shop"), patch]);
+    assert_eq!((answers[0].status, answers[1].status), (502, 200));
+    assert_eq!((host.live("shop"), host.refresh_state()), (found(2), "good".to_owned()));
 }

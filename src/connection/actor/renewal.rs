@@ -155,7 +155,7 @@ impl<P: ObjectPorts> Actor<P> {
         let renewal = renewal_of(&record)?;
         let attempt = match self.attempt(&record, renewal) {
             Ok(attempt) => attempt,
-            Err(Stop::Refused(_)) => return self.settle_failure((Fault::NotSendable, None), renewal, revision),
+            Err(Stop::Refused(_)) => return self.settle_failure((Fault::NotSendable, None), &record, revision),
             Err(broken) => return Err(broken),
         };
         let watched = match self.ports.admit(&attempt.call).await.unwrap_or(Admission::Go { watched: false }) {
@@ -179,7 +179,7 @@ impl<P: ObjectPorts> Actor<P> {
         let outcome = outcome(&attempt.definition, answer.as_ref().err());
         let settled = match answer {
             Ok((answer, credentials)) => self.settle(Unsaved { revision, answer, credentials, renews: true }),
-            Err(failure) => self.settle_failure(failure, renewal, revision),
+            Err(failure) => self.settle_failure(failure, &record, revision),
         }; // 4
         if watched || outcome != Outcome::Worked {
             let _ = self.ports.report(&attempt.call, outcome).await; // 5
@@ -234,21 +234,24 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(token)
     }
 
-    /// Stores that a renewal failed.
-    fn settle_failure(&self, (fault, retry_after): Failed, renewal: Renewal, revision: u64) -> Result<LiveToken, Stop> {
+    /// Stores that a renewal failed that was made of what was stored before.
+    fn settle_failure(&self, (fault, retry_after): Failed, before: &Record, revision: u64) -> Result<LiveToken, Stop> {
         if self.revision.get() != revision {
             return self.overtaken();
         }
         let mut record = self.existing()?;
         // Of client credentials a refresh token is no grant that could be over, or be lost.
         let by_code = record.definition.as_deref().is_some_and(is_by_code);
-        let by_refresh_token = by_code && renewal == Renewal::ByRefreshToken;
+        let by_refresh_token = by_code && renewal_of(before)? == Renewal::ByRefreshToken;
         let rules = record.definition.as_ref().map(|definition| definition.token_rules());
         let named = rules.map_or(&[][..], |rules| &rules.faults);
         let (class, is_unclassified) = (fault.class(by_refresh_token, named), fault.is_unclassified(named));
         let failure = Failure { fault, class, is_unclassified, by_refresh_token, retry_after };
         let [jitter] = random()?;
-        let condition = record.condition.after(&failure, record.grant.as_ref(), self.ports.now(), jitter);
+        let mut condition = record.condition.after(&failure, record.grant.as_ref(), self.ports.now(), jitter);
+        if (&record.secrets, &record.definition) != (&before.secrets, &before.definition) {
+            condition.mended();
+        }
         let is_over = condition.state == RefreshState::NeedsAuthorization;
         Rc::make_mut(&mut record).condition = condition;
         self.store(record, &[Part::Condition])?;
