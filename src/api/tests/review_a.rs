@@ -163,3 +163,22 @@ fn credentials_that_come_during_a_renewal_are_tried_at_once() {
     assert_eq!((answers[0].status, answers[1].status), (502, 200));
     assert_eq!((host.live("shop"), host.refresh_state()), (found(2), "good".to_owned()));
 }
+
+/// Credentials that change their places while a renewal is under way do not change whose the new refresh token is.
+#[test]
+fn a_renewal_under_way_knows_its_client() {
+    let host = Host::new().with_authorized("shop");
+    host.memory.provider(|request| match client(request).as_str() {
+        "shop-client" => answer(200, &tokens(2)),
+        _ => refusal(400, "invalid_grant"),
+    });
+    patch(&host, &json!({ "provider_credentials": [other()] }));
+    let mut swapped = other();
+    swapped["provider_credentials"] = json!([old()]);
+    let swap = authorized("PATCH", "/api/v1/connection/shop/secret?verify=false", &host.root(), &swapped);
+    host.wait(3_600);
+    let answers = host.send_all(&[host.reading("shop"), swap]);
+    assert_eq!((answers[0].status, answers[1].status, host.requests()), (200, 200, 2));
+    host.wait(3_600);
+    assert_eq!((host.live("shop").0, host.refresh_state(), host.requests()), (200, "good".to_owned(), 3));
+}

@@ -26,6 +26,7 @@ use crate::{
         breaker::{self, Admission, Call, Outcome},
         command::{LiveToken, Refusal},
         definition::Definition,
+        envelope::Envelope,
         event::is_by_code,
         fault::Fault,
         key::ConnectionKey,
@@ -178,7 +179,10 @@ impl<P: ObjectPorts> Actor<P> {
         let answer = self.exchange_in_order(&attempt.definition, attempt.requests).await; // 3
         let outcome = outcome(&attempt.definition, answer.as_ref().err());
         let settled = match answer {
-            Ok((answer, credentials)) => self.settle(Unsaved { revision, answer, credentials, renews: true }),
+            Ok((answer, credentials)) => {
+                let renews = Some(record.secrets.clone());
+                self.settle(Unsaved { revision, answer, credentials, renews })
+            }
             Err(failure) => self.settle_failure(failure, &record, revision),
         }; // 4
         if watched || outcome != Outcome::Worked {
@@ -226,10 +230,17 @@ impl<P: ObjectPorts> Actor<P> {
         if self.revision.get() != brought.revision {
             return self.overtaken();
         }
-        let Unsaved { answer, credentials, renews, .. } = brought.clone();
+        let Unsaved { answer, mut credentials, renews, .. } = brought.clone();
         self.unsaved.replace(Some(brought));
         let record = self.existing()?;
-        let token = self.keep(&answer, credentials, record.grant.as_ref().filter(|_| renews))?;
+        let former = record.grant.as_ref().filter(|_| renews.is_some());
+        if let (Some(former), Some(secrets)) = (former, renews)
+            && secrets != record.secrets
+        {
+            // They were given another order meanwhile, and the grant its place in it.
+            credentials = former.credentials;
+        }
+        let token = self.keep(&answer, credentials, former)?;
         self.unsaved.take();
         Ok(token)
     }
@@ -290,6 +301,6 @@ pub(super) struct Unsaved {
     pub(super) answer: TokenAnswer,
     /// Which of the ordered credentials the provider took.
     pub(super) credentials: u8,
-    /// Whether it renews the grant that there is, or replaces it.
-    pub(super) renews: bool,
+    /// Whether it renews the grant that there is, and with which secrets, or replaces it.
+    pub(super) renews: Option<Option<Envelope>>,
 }
