@@ -150,7 +150,7 @@ impl<P: ObjectPorts> Actor<P> {
         }
         self.replaced();
         // Should storing fail, whoever asks for a token next stores it.
-        self.settle(Unsaved { revision: self.revision.get(), answer, credentials, renews: None })?;
+        self.settle(Unsaved { revision: self.revision.get(), answer, credentials, secrets: None, renews: false })?;
         // Should this fail, the sweep repairs it when the state would have expired.
         let _ = self.publish().await;
         Ok(Reply::Authorized(return_to))

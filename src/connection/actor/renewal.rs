@@ -180,8 +180,8 @@ impl<P: ObjectPorts> Actor<P> {
         let outcome = outcome(&attempt.definition, answer.as_ref().err());
         let settled = match answer {
             Ok((answer, credentials)) => {
-                let renews = Some(record.secrets.clone());
-                self.settle(Unsaved { revision, answer, credentials, renews })
+                let secrets = record.secrets.clone();
+                self.settle(Unsaved { revision, answer, credentials, secrets, renews: true })
             }
             Err(failure) => self.settle_failure(failure, &record, revision),
         }; // 4
@@ -230,11 +230,11 @@ impl<P: ObjectPorts> Actor<P> {
         if self.revision.get() != brought.revision {
             return self.overtaken();
         }
-        let Unsaved { answer, mut credentials, renews, .. } = brought.clone();
+        let Unsaved { answer, mut credentials, secrets, renews, .. } = brought.clone();
         self.unsaved.replace(Some(brought));
         let record = self.existing()?;
-        let former = record.grant.as_ref().filter(|_| renews.is_some());
-        if let (Some(former), Some(secrets)) = (former, renews)
+        let former = record.grant.as_ref().filter(|_| renews);
+        if let Some(former) = former
             && secrets != record.secrets
         {
             // They were given another order meanwhile, and the grant its place in it.
@@ -301,6 +301,8 @@ pub(super) struct Unsaved {
     pub(super) answer: TokenAnswer,
     /// Which of the ordered credentials the provider took.
     pub(super) credentials: u8,
-    /// Whether it renews the grant that there is, and with which secrets, or replaces it.
-    pub(super) renews: Option<Option<Envelope>>,
+    /// Among which secrets those are, of a renewal.
+    pub(super) secrets: Option<Envelope>,
+    /// Whether it renews the grant that there is, or replaces it.
+    pub(super) renews: bool,
 }
