@@ -16,7 +16,7 @@
 //!   a second use of the token for theft and ends the grant, the live access token included (RFC 9700 §4.14.2); so the
 //!   token is sent again only when there is nothing left to lose, and a refusal then means that the answer was lost.
 //! - The three faults are classes of [`Fault`]: see [`FaultClass`]. Five refusals in a row that nobody knows the meaning
-//!   of, the last after the access token has expired, count as the connection's fault.
+//!   of, the last a day after the access token has expired, count as the connection's fault.
 //!
 //! What a read gets, and what is done for it ([`on_read`]). *Waits* means: the provider is asked again when the back-off
 //! is over; until then the reader is told the last fault.
@@ -200,8 +200,11 @@ const fn back_off(class: FaultClass) -> (Seconds, Seconds) {
     }
 }
 
-/// So many refusals in a row that nobody knows the meaning of, the last after the token has expired, are enough.
+/// So many refusals in a row that nobody knows the meaning of, the last so long after the token has expired, are enough.
 const REFUSAL_LIMIT: u32 = 5;
+
+/// See [`REFUSAL_LIMIT`]: a gateway that answers 403 or 404 for an hour condemns nobody.
+const REFUSAL_PATIENCE: Seconds = Seconds(86_400);
 
 impl Condition {
     /// Whether the last failure is too recent to try again. When the clock was set back to before it, it does not bind.
@@ -215,8 +218,8 @@ impl Condition {
     pub fn after(&self, failure: &Failure, grant: Option<&Grant>, now: UnixSeconds, jitter: u8) -> Self {
         let Failure { fault, class, is_unclassified, by_refresh_token, retry_after } = failure;
         let refusals = if *is_unclassified { self.refusals.saturating_add(1) } else { 0 };
-        let is_over =
-            *by_refresh_token && refusals >= REFUSAL_LIMIT && grant.is_none_or(|grant| grant.expires_at <= now);
+        let is_past = grant.is_none_or(|grant| grant.expires_at.plus(REFUSAL_PATIENCE) <= now);
+        let is_over = *by_refresh_token && refusals >= REFUSAL_LIMIT && is_past;
         let class = if is_over { FaultClass::Connection } else { *class };
         let is_lost = *by_refresh_token && fault.is_lost() && class == FaultClass::Provider;
         let happening = if is_lost { Happening::AnswerLost } else { Happening::Fault(class) };
