@@ -144,6 +144,8 @@ pub struct Actor<P> {
     is_doomed: Cell<bool>,
     /// Whether events are being delivered.
     delivering: Cell<bool>,
+    /// When a token was last renewed since a caller reported it.
+    reported_at: Cell<Option<UnixSeconds>>,
 }
 
 impl<P: ObjectPorts> Actor<P> {
@@ -167,6 +169,7 @@ impl<P: ObjectPorts> Actor<P> {
             withdrawal: RefCell::default(),
             is_doomed: Cell::default(),
             delivering: Cell::default(),
+            reported_at: Cell::default(),
         })
     }
 

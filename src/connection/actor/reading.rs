@@ -18,6 +18,9 @@ use crate::{
 /// The clock may be set back so far before a remembered token is looked at again.
 const CLOCK_TOLERANCE: Seconds = Seconds(60);
 
+/// So long after a token was renewed for a report, no other one is.
+const REPORT_PAUSE: Seconds = Seconds(60);
+
 /// A breaker holds nobody longer; if it seems so, the clock was set back.
 const LONGEST_HOLD: Seconds = Seconds(3_600);
 
@@ -61,14 +64,18 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// A caller was refused with this access token where it used it: gives another one, if there is. A token is renewed at
-    /// most once for that: when the provider gives the same one again, it is what there is.
+    /// most once for that: when the provider gives the same one again, it is what there is. And there is one such renewal a
+    /// minute: whoever is refused with every token must not have the provider asked again and again.
     pub(super) async fn reported(self: &Rc<Self>, sha256: &str) -> Result<Reply, Stop> {
         self.settled().await;
         let mut record = self.current()?;
         let renewal = renewal_of(&record)?;
         let Some(grant) = &record.grant else { return self.access_token().await };
         let own = self.open("access_token", grant.generation, &grant.access_token)?;
-        if !own.sha256().eq_ignore_ascii_case(sha256) || grant.repeated {
+        let now = self.ports.now();
+        let is_too_soon = !record.condition.reported
+            && self.reported_at.get().is_some_and(|at| at <= now && now < at.plus(REPORT_PAUSE));
+        if is_too_soon || grant.repeated || !own.sha256().eq_ignore_ascii_case(sha256) {
             return self.access_token().await;
         }
         if renewal == Renewal::Impossible {
@@ -76,6 +83,7 @@ impl<P: ObjectPorts> Actor<P> {
             return Err(Refusal::NeedsAuthorization.into());
         }
         if !record.condition.reported && self.flight.borrow().is_none() {
+            self.reported_at.set(Some(now));
             Rc::make_mut(&mut record).condition.reported = true;
             record = self.store(record, &[Part::Condition])?;
         }
