@@ -16,19 +16,23 @@ const TEN_YEARS: i64 = 10 * 365 * 86_400;
 /// Three days, in seconds: workerd refuses to start much earlier than it was built.
 const THREE_DAYS: i64 = 3 * 86_400;
 
-/// A good answer that lives for a few seconds only: due before the test gives up waiting, in true time.
+/// A good answer that lives for a minute only, which is as soon as anything is looked at again.
 fn short_lived() -> MockAnswer {
     let mut answer = tokens(1);
-    answer["expires_in"] = json!(4);
+    answer["expires_in"] = json!(60);
     MockAnswer::json(200, &answer)
 }
 
-/// A connection to a mock whose first token lives for seconds and whose next ones for an hour.
+/// A connection to a mock whose first token is over in seconds, in true time, and whose next ones live for an hour. (An alarm
+/// goes by true time from when the process started.)
 fn short(setup: Setup) -> Scene {
-    let scene = Scene::of(setup, &[]);
+    let mut scene = Scene::of(setup, &[]);
     scene.answers(Some(short_lived()));
     authorized(&scene.postern, &scene.root, "shop", &scene.mock);
     scene.answers(None);
+    scene.postern.kill();
+    scene.clock.advance(56);
+    scene.postern.kill_and_restart();
     scene
 }
 
