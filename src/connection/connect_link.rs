@@ -7,11 +7,13 @@
 //! Decides: what is stored of a link, what the cookie is. Leaves to others: the pages (`api`), single use (`actor`).
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{
     key::ConnectionKey,
     state::{Purpose, mint},
+    stored::{BadMember, Members, required},
 };
 use crate::{
     config::ApplicationKey,
@@ -39,6 +41,7 @@ pub fn of_event(application_key: &ApplicationKey, connection: &ConnectionKey, ev
 
 /// A link that was not used yet, as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct ConnectLink {
     /// Digest of its token.
     pub token: SecretDigest,
@@ -46,6 +49,19 @@ pub struct ConnectLink {
     pub expires_at: UnixSeconds,
     /// Where the browser is sent in the end.
     pub return_to: Option<String>,
+}
+
+impl TryFrom<Map<String, Value>> for ConnectLink {
+    type Error = BadMember;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
+        let mut members = Members::of(object);
+        Ok(Self {
+            token: required(members.text("token")?.map(SecretDigest::stored), "token")?,
+            expires_at: required(members.instant("expires_at")?, "expires_at")?,
+            return_to: members.text("return_to")?,
+        })
+    }
 }
 
 impl ConnectLink {

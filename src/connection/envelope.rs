@@ -34,6 +34,12 @@ const KEY_ID_LENGTH: usize = 8;
 pub struct Envelope(String);
 
 impl Envelope {
+    /// What was stored.
+    #[must_use]
+    pub const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The id of the application key that it is sealed with, and what is sealed; none of a damaged one.
     fn parts(&self) -> Option<(&str, &str)> {
         let (key_id, sealed) = self.0.strip_prefix(FORMAT)?.strip_prefix('.')?.split_once('.')?;

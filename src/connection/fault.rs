@@ -15,6 +15,9 @@
 //! is then the provider's.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::stored::{BadMember, Members};
 
 /// Why a provider could not be used. Codes are from the RFCs' registry or ours, or named by the definition, never the
 /// provider's free text.
@@ -26,7 +29,6 @@ pub enum Fault {
         /// `error` of RFC 6749 §5.2.
         error: Option<String>,
         /// HTTP status; 0 in what was stored before there was this member.
-        #[serde(default)]
         status: u16,
     },
     /// The provider takes no more requests for now.
@@ -44,7 +46,7 @@ pub enum Fault {
 }
 
 /// Whose fault it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultClass {
     /// The connection's: its grant is over, and only a person can help.
@@ -54,6 +56,17 @@ pub enum FaultClass {
     /// The provider's, for now.
     Provider,
 }
+
+/// The words of classes.
+pub(super) const CLASSES: [(&str, FaultClass); 3] = [
+    ("connection", FaultClass::Connection),
+    ("integration", FaultClass::Integration),
+    ("provider", FaultClass::Provider),
+];
+
+/// Every fault that is no refusal.
+const OTHERS: [Fault; 6] =
+    [Fault::Busy, Fault::Failed, Fault::Unreachable, Fault::TimedOut, Fault::Unreadable, Fault::NotSendable];
 
 /// Error codes that say of a refresh token that only a person can help.
 const CONNECTION_CODES: [&str; 9] = [
@@ -98,6 +111,24 @@ const CLIENT_CODES: [&str; 4] =
     ["invalid_client", "incorrect_client_credentials", "bad_client_secret", "invalid_client_id"];
 
 impl Fault {
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn stored(value: Value) -> Result<Self, BadMember> {
+        let bad = || BadMember("fault");
+        match value {
+            Value::String(word) => OTHERS.into_iter().find(|other| other.word() == word).ok_or_else(bad),
+            Value::Object(object) => {
+                let Some(Value::Object(refused)) = Members::of(object).value("refused") else { return Err(bad()) };
+                let mut refused = Members::of(refused);
+                let status = u16::try_from(refused.count("status")?).map_err(|_| bad())?;
+                Ok(Self::Refused { error: refused.text("error")?, status })
+            }
+            _ => Err(bad()),
+        }
+    }
+
     /// Whose fault it is, of a request `with_refresh_token` or of one without; `named` is what the definition says of codes
     /// and statuses, and beats our own tables.
     #[must_use]
@@ -315,8 +346,15 @@ mod tests {
         let stored = include_str!("../../fixtures/storage/v1/refused.json").trim_end();
         let fault = refused(400, Some("invalid_grant"));
         assert_eq!(serde_json::to_string(&fault).unwrap(), stored);
-        assert_eq!(serde_json::from_str::<Fault>(stored).unwrap(), fault);
+        let read = |stored: &str| Fault::stored(serde_json::from_str(stored).unwrap());
+        assert_eq!(read(stored).unwrap(), fault);
         let former = r#"{"refused":{"error":"invalid_grant"}}"#;
-        assert_eq!(serde_json::from_str::<Fault>(former).unwrap(), refused(0, Some("invalid_grant")));
+        assert_eq!(read(former).unwrap(), refused(0, Some("invalid_grant")));
+        for (other, word, _) in OTHERS {
+            assert_eq!(read(&format!("\"{word}\"")).unwrap(), other);
+        }
+        for bad in ["null", "7", "\"lost\"", "{}", r#"{"refused":7}"#, r#"{"refused":{"error":null,"status":65536}}"#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 }

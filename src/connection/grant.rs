@@ -3,12 +3,17 @@
 //! Leaves to others: what is done about it (`refresh`), sealing (`envelope`).
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::envelope::Envelope;
+use super::{
+    envelope::Envelope,
+    stored::{BadMember, Members, required},
+};
 use crate::protocol::time::{Seconds, UnixSeconds};
 
 /// A provider's tokens, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct Grant {
     /// Grows with every answer of the provider; part of what its envelopes authenticate.
     pub generation: u64,
@@ -27,17 +32,14 @@ pub struct Grant {
     /// The scope that was granted, where the provider told it.
     pub scope: Option<String>,
     /// What the definition asked to be kept of the answer, sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<Envelope>,
     /// How much later than others it is due, in 1024ths of the lead: tokens of the same second are not all renewed in the
     /// same second.
-    #[serde(default)]
     pub jitter: u8,
     /// The provider gave the same access token again, so it is asked no more before that one has expired.
-    #[serde(default)]
     pub repeated: bool,
     /// Which of the ordered provider credentials the provider took.
-    #[serde(default)]
     pub credentials: u8,
 }
 
@@ -51,6 +53,31 @@ pub(super) const SHORTEST_REPETITION: Seconds = Seconds(60);
 
 /// How far the clock may have been set back without anybody minding.
 const CLOCK_TOLERANCE: Seconds = Seconds(60);
+
+impl TryFrom<Map<String, Value>> for Grant {
+    type Error = BadMember;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
+        let mut members = Members::of(object);
+        Ok(Self {
+            generation: required(members.number("generation")?, "generation")?,
+            access_token: required(members.text("access_token")?.map(Envelope::stored), "access_token")?,
+            token_type: required(members.text("token_type")?, "token_type")?,
+            refresh_token: members.text("refresh_token")?.map(Envelope::stored),
+            refresh_token_generation: required(
+                members.number("refresh_token_generation")?,
+                "refresh_token_generation",
+            )?,
+            obtained_at: required(members.instant("obtained_at")?, "obtained_at")?,
+            expires_at: required(members.instant("expires_at")?, "expires_at")?,
+            scope: members.text("scope")?,
+            kept: members.text("kept")?.map(Envelope::stored),
+            jitter: members.byte("jitter")?,
+            repeated: members.flag("repeated")?,
+            credentials: members.byte("credentials")?,
+        })
+    }
+}
 
 impl Grant {
     /// When the token is due: the lead before it expires, less the jitter. A lead of 0 means at expiry.

@@ -18,6 +18,7 @@ use super::{
     key::ConnectionKey,
     refresh::{Condition, RefreshState},
     rotation::SealedWith,
+    stored::{BadMember, Members, required},
 };
 use crate::{
     ports::{PortError, RecordStore},
@@ -100,6 +101,7 @@ impl Profile {
 
 /// The pending part: an authorization that was begun (RFC 6749 §4.1.1).
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct Pending {
     /// Digest of the state parameter.
     pub state: SecretDigest,
@@ -108,11 +110,26 @@ pub struct Pending {
     /// PKCE verifier, sealed.
     pub code_verifier: Option<Envelope>,
     /// Digest of the cookie of the browser that began it, where it is bound to one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<SecretDigest>,
     /// Where the browser is sent in the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub return_to: Option<String>,
+}
+
+impl TryFrom<Map<String, Value>> for Pending {
+    type Error = BadMember;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
+        let mut members = Members::of(object);
+        Ok(Self {
+            state: required(members.text("state")?.map(SecretDigest::stored), "state")?,
+            expires_at: required(members.instant("expires_at")?, "expires_at")?,
+            code_verifier: members.text("code_verifier")?.map(Envelope::stored),
+            browser: members.text("browser")?.map(SecretDigest::stored),
+            return_to: members.text("return_to")?,
+        })
+    }
 }
 
 /// Everything about one connection.

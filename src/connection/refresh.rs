@@ -35,10 +35,12 @@
 //! Leaves to others: the clock, the provider, the storage.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{
-    fault::{Fault, FaultClass},
+    fault::{CLASSES, Fault, FaultClass},
     grant::{Grant, SHORTEST_REPETITION},
+    stored::{BadMember, Members},
 };
 use crate::protocol::{
     secret::SecretDigest,
@@ -100,7 +102,7 @@ impl RefreshState {
 }
 
 /// Why only a person can help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The provider refused the refresh token.
@@ -116,39 +118,70 @@ pub enum Reason {
 /// How renewing went since the last good one. It is about one grant, and counts no more when the provider gives another:
 /// so a renewal that works writes nothing but the new grant.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct Condition {
     /// The generation of the grant that it is about, as stored; 0 where there is none.
-    #[serde(default)]
     pub generation: u64,
     /// Where the connection stands.
-    #[serde(default)]
     pub state: RefreshState,
     /// The intent: digest of the refresh token that is being sent. Stored before it is sent, so that after a crash it is
     /// known that the provider may have taken it.
-    #[serde(default)]
     pub attempt: Option<SecretDigest>,
     /// Renewals that failed.
     pub failures: u32,
     /// How many of them in a row were refusals that nobody knows the meaning of.
-    #[serde(default)]
     pub refusals: u32,
     /// When the last one failed.
-    #[serde(default)]
     pub failed_at: Option<UnixSeconds>,
     /// Not again before this instant.
     pub retry_at: Option<UnixSeconds>,
     /// What went wrong last; none after a crash.
     pub last_fault: Option<Fault>,
     /// Whose fault that was.
-    #[serde(default)]
     pub class: Option<FaultClass>,
     /// Why only a person can help, where that is so.
-    #[serde(default)]
     pub reason: Option<Reason>,
     /// A caller reported that the access token was refused where it was used.
-    #[serde(default)]
     pub reported: bool,
 }
+
+impl TryFrom<Map<String, Value>> for Condition {
+    type Error = BadMember;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
+        let mut members = Members::of(object);
+        Ok(Self {
+            generation: members.number("generation")?.unwrap_or_default(),
+            state: members.one_of("state", &STATES)?.unwrap_or_default(),
+            attempt: members.text("attempt")?.map(SecretDigest::stored),
+            failures: members.count("failures")?,
+            refusals: members.count("refusals")?,
+            failed_at: members.instant("failed_at")?,
+            retry_at: members.instant("retry_at")?,
+            last_fault: members.value("last_fault").map(Fault::stored).transpose()?,
+            class: members.one_of("class", &CLASSES)?,
+            reason: members.one_of("reason", &REASONS)?,
+            reported: members.flag("reported")?,
+        })
+    }
+}
+
+/// The stored words of states.
+const STATES: [(&str, RefreshState); 5] = [
+    ("good", RefreshState::Good),
+    ("failing", RefreshState::Failing),
+    ("stopped", RefreshState::Stopped),
+    ("in_doubt", RefreshState::InDoubt),
+    ("needs_authorization", RefreshState::NeedsAuthorization),
+];
+
+/// The stored words of reasons.
+const REASONS: [(&str, Reason); 4] = [
+    ("refused", Reason::Refused),
+    ("answer_lost", Reason::AnswerLost),
+    ("refused_repeatedly", Reason::RefusedRepeatedly),
+    ("not_renewable", Reason::NotRenewable),
+];
 
 /// A renewal that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,14 @@
 //! still.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{directory::Due, sweep::SweepReport};
+use super::{
+    directory::Due,
+    key::ConnectionKey,
+    stored::{BadMember, Members, required},
+    sweep::SweepReport,
+};
 use crate::protocol::time::{Seconds, UnixSeconds};
 
 /// A tick that is over.
@@ -51,6 +57,28 @@ pub struct Ticks {
 }
 
 impl Ticks {
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn stored(object: Map<String, Value>) -> Result<Self, BadMember> {
+        let mut members = Members::of(object);
+        let mut number = |name| members.number(name).map(Option::unwrap_or_default);
+        Ok(Self {
+            ticks: number("ticks")?,
+            renewed: number("renewed")?,
+            not_due: number("not_due")?,
+            failed: number("failed")?,
+            paused: number("paused")?,
+            needs_authorization: number("needs_authorization")?,
+            gone: number("gone")?,
+            unanswered: number("unanswered")?,
+            last_took: Seconds(number("last_took")?),
+            last_at: members.instant("last_at")?,
+            stopped_at: members.value("stopped_at").map(due).transpose()?,
+        })
+    }
+
     /// All of them, with one more.
     #[must_use]
     pub fn with(mut self, tick: Tick) -> Self {
@@ -70,6 +98,14 @@ impl Ticks {
         }
         Self { last_at: Some(tick.began), last_took: tick.took, stopped_at: tick.stopped_at, ..self }
     }
+}
+
+/// Reads where a tick stopped.
+fn due(value: Value) -> Result<Due, BadMember> {
+    let Value::Object(object) = value else { return Err(BadMember("stopped_at")) };
+    let mut members = Members::of(object);
+    let key = members.text("key")?.and_then(|key| ConnectionKey::parse(&key).ok());
+    Ok(Due { at: required(members.instant("at")?, "at")?, key: required(key, "key")? })
 }
 
 #[cfg(test)]
@@ -109,6 +145,6 @@ mod tests {
     fn the_stored_form_is_pinned() {
         let stored = include_str!("../../fixtures/storage/v1/ticks.json").trim_end();
         assert_eq!(serde_json::to_string(&Ticks::default().with(tick())).unwrap(), stored);
-        assert_eq!(serde_json::from_str::<Ticks>(stored).unwrap(), Ticks::default().with(tick()));
+        assert_eq!(Ticks::stored(serde_json::from_str(stored).unwrap()).unwrap(), Ticks::default().with(tick()));
     }
 }

@@ -21,7 +21,7 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS ticks (id INTEGER PRI
 pub(super) fn ticks(sql: &SqlStorage) -> Result<Ticks> {
     let rows = rows(sql, "SELECT body FROM ticks WHERE id = 0", Vec::new())?;
     let stored = rows.first().and_then(|row| serde_json::from_slice(row.text(0).ok()?.as_bytes()).ok());
-    Ok(stored.unwrap_or_default())
+    Ok(stored.and_then(|stored| Ticks::stored(stored).ok()).unwrap_or_default())
 }
 
 /// Adds a tick; nothing waits between what is read and what is stored.

@@ -235,3 +235,24 @@ fn stored_forms_are_pinned() {
     let former = r#"{"needs_authorization":true,"failures":1,"retry_at":2500,"last_fault":"unreachable"}"#;
     assert_eq!(serde_json::from_str::<Condition>(former).unwrap().generation, 0);
 }
+
+/// Words are read as they are written.
+#[test]
+fn every_word_of_a_condition_is_read() {
+    let of = |condition: Condition| serde_json::to_value(condition).unwrap();
+    for (word, state) in super::STATES {
+        let condition = of(Condition { state, ..Condition::default() });
+        assert_eq!((&condition["state"], state.word()), (&word.into(), word));
+        assert_eq!(serde_json::from_value::<Condition>(condition).unwrap().state, state);
+    }
+    for (word, class) in CLASSES {
+        let condition = of(Condition { class: Some(class), ..Condition::default() });
+        assert_eq!(condition["class"], word);
+        assert_eq!(serde_json::from_value::<Condition>(condition).unwrap().class, Some(class));
+    }
+    for (word, reason) in REASONS {
+        let condition = of(Condition { reason: Some(reason), ..Condition::default() });
+        assert_eq!(condition["reason"], word);
+        assert_eq!(serde_json::from_value::<Condition>(condition).unwrap().reason, Some(reason));
+    }
+}

@@ -1,0 +1,144 @@
+//! Stored objects, read member by member: a derived reader for each kind of object is long.
+//!
+//! Decides: what is no good as a member. Leaves to others: which members there are, what stands for one that is missing.
+
+use serde_json::{Map, Value};
+
+use crate::protocol::time::UnixSeconds;
+
+/// A member that is missing or of another type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("bad member {0}")]
+pub struct BadMember(pub &'static str);
+
+/// The members of an object, each to be taken once. Null is as good as absent.
+pub struct Members(Map<String, Value>);
+
+impl Members {
+    /// Those of a stored object.
+    #[must_use]
+    pub const fn of(object: Map<String, Value>) -> Self {
+        Self(object)
+    }
+
+    /// A value.
+    pub fn value(&mut self, name: &'static str) -> Option<Value> {
+        self.0.get_mut(name).map(Value::take).filter(|value| !value.is_null())
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn text(&mut self, name: &'static str) -> Result<Option<String>, BadMember> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(BadMember(name)),
+        }
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn number(&mut self, name: &'static str) -> Result<Option<u64>, BadMember> {
+        self.value(name).map(|value| value.as_u64().ok_or(BadMember(name))).transpose()
+    }
+
+    /// A small number; 0 where it is missing.
+    ///
+    /// # Errors
+    /// It is something else, or larger.
+    pub fn count(&mut self, name: &'static str) -> Result<u32, BadMember> {
+        u32::try_from(self.number(name)?.unwrap_or_default()).map_err(|_| BadMember(name))
+    }
+
+    /// A smaller one.
+    ///
+    /// # Errors
+    /// As those of [`Members::count`].
+    pub fn byte(&mut self, name: &'static str) -> Result<u8, BadMember> {
+        u8::try_from(self.count(name)?).map_err(|_| BadMember(name))
+    }
+
+    /// An instant.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn instant(&mut self, name: &'static str) -> Result<Option<UnixSeconds>, BadMember> {
+        Ok(self.number(name)?.map(UnixSeconds))
+    }
+
+    /// Yes or no; no where it is missing.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn flag(&mut self, name: &'static str) -> Result<bool, BadMember> {
+        self.value(name).map_or(Ok(false), |value| value.as_bool().ok_or(BadMember(name)))
+    }
+
+    /// One of some words.
+    ///
+    /// # Errors
+    /// It is another one, or something else.
+    pub fn one_of<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Result<Option<T>, BadMember> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        words.iter().find(|(word, _)| *word == text).map(|(_, value)| Some(*value)).ok_or(BadMember(name))
+    }
+}
+
+/// A member that there must be.
+///
+/// # Errors
+/// There is none.
+pub fn required<T>(member: Option<T>, name: &'static str) -> Result<T, BadMember> {
+    member.ok_or(BadMember(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// One member of a value, read in each way; which of them worked, and gave something.
+    fn readings(value: &Value) -> [Result<bool, BadMember>; 7] {
+        let members = || Members::of(json!({ "x": value }).as_object().unwrap().clone());
+        [
+            members().text("x").map(|text| text.is_some()),
+            members().one_of("x", &[("a", 1), ("b", 2)]).map(|one| one.is_some()),
+            members().number("x").map(|number| number.is_some()),
+            members().instant("x").map(|instant| instant.is_some()),
+            members().count("x").map(|count| count > 0),
+            members().byte("x").map(|byte| byte > 0),
+            members().flag("x"),
+        ]
+    }
+
+    #[test]
+    fn a_member_is_of_its_type_or_bad() {
+        let (yes, no, bad) = (Ok(true), Ok(false), Err(BadMember("x")));
+        for (value, expected) in [
+            (json!(null), [no; 7]),
+            (json!("a"), [yes, yes, bad, bad, bad, bad, bad]),
+            (json!("c"), [yes, bad, bad, bad, bad, bad, bad]),
+            (json!(255), [bad, bad, yes, yes, yes, yes, bad]),
+            (json!(256), [bad, bad, yes, yes, yes, bad, bad]),
+            (json!(1_u64 << 32), [bad, bad, yes, yes, bad, bad, bad]),
+            (json!(-1), [bad; 7]),
+            (json!(1.5), [bad; 7]),
+            (json!(true), [bad, bad, bad, bad, bad, bad, yes]),
+            (json!(["a"]), [bad; 7]),
+        ] {
+            assert_eq!(readings(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_missing_is_told_by_name() {
+        let mut members = Members::of(Map::new());
+        assert_eq!((members.text("a"), members.count("a"), members.flag("a")), (Ok(None), Ok(0), Ok(false)));
+        assert_eq!(required(members.number("a").unwrap(), "a"), Err(BadMember("a")));
+    }
+}
