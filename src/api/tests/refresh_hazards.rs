@@ -80,9 +80,9 @@ fn an_alarm_brings_no_ended_grant_back() {
     assert_eq!((host.live("shop"), host.requests()), (found(1), 2));
 }
 
-/// RFC 6749 §6: a refresh token is its client's. Whatever place its credentials have by now, they are sent, and no others.
-#[test]
-fn a_refresh_token_is_sent_with_its_own_client() {
+/// A connection with a second client, whose provider knows the refresh token of the first only; and secrets in which the
+/// two have changed places.
+fn with_two_clients() -> (Host, Value) {
     let host = Host::new().with_authorized("shop");
     host.memory.provider(|request| match client(request).as_str() {
         "shop-client" => answer(200, &tokens(2)),
@@ -91,6 +91,13 @@ fn a_refresh_token_is_sent_with_its_own_client() {
     patch(&host, &json!({ "provider_credentials": [other()] }));
     let mut swapped = other();
     swapped["provider_credentials"] = json!([old()]);
+    (host, swapped)
+}
+
+/// RFC 6749 §6: a refresh token is its client's. Whatever place its credentials have by now, they are sent, and no others.
+#[test]
+fn a_refresh_token_is_sent_with_its_own_client() {
+    let (host, swapped) = with_two_clients();
     patch(&host, &swapped);
     host.memory.restart();
     host.wait(3_600);
@@ -167,14 +174,7 @@ fn credentials_that_come_during_a_renewal_are_tried_at_once() {
 /// Credentials that change their places while a renewal is under way do not change whose the new refresh token is.
 #[test]
 fn a_renewal_under_way_knows_its_client() {
-    let host = Host::new().with_authorized("shop");
-    host.memory.provider(|request| match client(request).as_str() {
-        "shop-client" => answer(200, &tokens(2)),
-        _ => refusal(400, "invalid_grant"),
-    });
-    patch(&host, &json!({ "provider_credentials": [other()] }));
-    let mut swapped = other();
-    swapped["provider_credentials"] = json!([old()]);
+    let (host, swapped) = with_two_clients();
     let swap = authorized("PATCH", "/api/v1/connection/shop/secret?verify=false", &host.root(), &swapped);
     host.wait(3_600);
     let answers = host.send_all(&[host.reading("shop"), swap]);
