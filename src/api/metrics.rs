@@ -7,15 +7,17 @@
 use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded};
 use crate::{
     authorization_server::registry::{self, Action, RegistryReply},
-    connection::{directory, ticks::Ticks},
+    connection::{directory, refresh::RefreshState, ticks::Ticks},
 };
 
 /// The media type of the format.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where a connection can stand: the words of [`RefreshState`](crate::connection::refresh::RefreshState); the last one for
-/// those that get no tokens.
-const STATES: [&str; 6] = ["good", "failing", "stopped", "in_doubt", "needs_authorization", "none"];
+/// Where a connection can stand, by its word; the last one is for those that get no tokens.
+fn states() -> [&'static str; 6] {
+    let [good, failing, stopped, in_doubt, needs_authorization] = RefreshState::ALL.map(RefreshState::word);
+    [good, failing, stopped, in_doubt, needs_authorization, "none"]
+}
 
 /// All there is.
 ///
@@ -32,7 +34,7 @@ pub(super) async fn show<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
 /// The whole page.
 fn exposition(registry: registry::Figures, directory: &directory::Figures) -> String {
     let mut page = String::new();
-    let states = STATES.map(|word| {
+    let states = states().map(|word| {
         let stored = if word == "none" { "" } else { word };
         let found = directory.states.iter().find(|(state, _)| state == stored);
         (word, found.map_or(0, |(_, count)| u64::from(*count)))
@@ -102,10 +104,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{
-        connection::refresh::RefreshState,
-        protocol::time::{Seconds, UnixSeconds},
-    };
+    use crate::protocol::time::{Seconds, UnixSeconds};
 
     /// The page as it stands in `fixtures/metrics.txt`, all of which the parser in Prometheus's own client library for Python
     /// reads as it is meant: whoever changes it has it read anew.
@@ -144,6 +143,6 @@ mod tests {
         };
         let words = std::iter::successors(Some(Good), after).map(|state| serde_json::to_value(state).unwrap());
         let words: Vec<Value> = words.chain([Value::from("none")]).collect();
-        assert_eq!(words, STATES);
+        assert_eq!(words, states());
     }
 }

@@ -254,19 +254,12 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    /// Every state.
-    const STATES: [RefreshState; 5] = [
-        RefreshState::Good,
-        RefreshState::Failing,
-        RefreshState::Stopped,
-        RefreshState::InDoubt,
-        RefreshState::NeedsAuthorization,
-    ];
-
     #[test]
     fn each_change_of_state_is_one_event() {
-        for (before, after, expected) in
-            STATES.iter().flat_map(|before| STATES.map(|after| (*before, after))).map(|(before, after)| {
+        for (before, after, expected) in RefreshState::ALL
+            .iter()
+            .flat_map(|before| RefreshState::ALL.map(|after| (*before, after)))
+            .map(|(before, after)| {
                 let expected = match after {
                     _ if before == after => None,
                     RefreshState::Good if before == RefreshState::NeedsAuthorization => Some("connection.authorized"),

@@ -76,6 +76,9 @@ pub enum Happening {
 }
 
 impl RefreshState {
+    /// Every one there is.
+    pub const ALL: [Self; 5] = [Self::Good, Self::Failing, Self::Stopped, Self::InDoubt, Self::NeedsAuthorization];
+
     /// The first table of the module.
     #[must_use]
     pub const fn after(self, happening: Happening) -> Self {
@@ -88,7 +91,7 @@ impl RefreshState {
         }
     }
 
-    /// Its word in answers.
+    /// Its word, in answers and as stored.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -152,7 +155,7 @@ impl TryFrom<Map<String, Value>> for Condition {
         let mut members = Members::of(object);
         Ok(Self {
             generation: members.number("generation")?.unwrap_or_default(),
-            state: members.one_of("state", &STATES)?.unwrap_or_default(),
+            state: members.one_of("state", &RefreshState::ALL.map(|state| (state.word(), state)))?.unwrap_or_default(),
             attempt: members.text("attempt")?.map(SecretDigest::stored),
             failures: members.count("failures")?,
             refusals: members.count("refusals")?,
@@ -165,15 +168,6 @@ impl TryFrom<Map<String, Value>> for Condition {
         })
     }
 }
-
-/// The stored words of states.
-const STATES: [(&str, RefreshState); 5] = [
-    ("good", RefreshState::Good),
-    ("failing", RefreshState::Failing),
-    ("stopped", RefreshState::Stopped),
-    ("in_doubt", RefreshState::InDoubt),
-    ("needs_authorization", RefreshState::NeedsAuthorization),
-];
 
 /// The stored words of reasons.
 const REASONS: [(&str, Reason); 4] = [

@@ -10,7 +10,10 @@ use super::{
     reader::{Issues, Node},
 };
 use crate::{
-    connection::{fault::FaultClass, token_exchange::kept::may_be_kept},
+    connection::{
+        fault::{CLASSES, FaultClass},
+        token_exchange::kept::may_be_kept,
+    },
     protocol::time::Seconds,
 };
 
@@ -102,17 +105,11 @@ fn read_faults(node: &Node<'_>, issues: &mut Issues) -> Vec<(String, FaultClass)
         } else if faults.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
             issues.push(member.issue("this code is there already"));
         }
-        let class = match member.text(issues) {
-            Some("connection") => FaultClass::Connection,
-            Some("integration") => FaultClass::Integration,
-            Some("provider") => FaultClass::Provider,
-            Some(_) => {
-                issues.push(member.issue_of("enum", "Input should be 'connection', 'integration' or 'provider'"));
-                continue;
-            }
-            None => continue,
-        };
-        faults.push((name.clone(), class));
+        let Some(word) = member.text(issues) else { continue };
+        match CLASSES.iter().find(|(own, _)| *own == word) {
+            Some((_, class)) => faults.push((name.clone(), *class)),
+            None => issues.push(member.issue_of("enum", "Input should be 'connection', 'integration' or 'provider'")),
+        }
     }
     if members.is_some_and(|members| members.len() > FAULTS_LIMIT) {
         issues.push(node.issue(format!("at most {FAULTS_LIMIT} codes can be named")));

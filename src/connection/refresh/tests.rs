@@ -6,15 +6,6 @@ use crate::connection::grant::tests::grant;
 /// The configured lead.
 const LEAD: Seconds = Seconds(600);
 
-/// Every state, by its word.
-const STATES: [RefreshState; 5] = [
-    RefreshState::Good,
-    RefreshState::Failing,
-    RefreshState::Stopped,
-    RefreshState::InDoubt,
-    RefreshState::NeedsAuthorization,
-];
-
 /// The table of the module's documentation with this first column of its head: the words of its rows.
 fn table(head: &str) -> Vec<Vec<&'static str>> {
     let lines = include_str!("../refresh.rs").lines().skip_while(|line| !line.starts_with(head)).skip(2);
@@ -53,8 +44,8 @@ fn what_happens_changes_the_state_as_the_table_says() {
         Happening::Fault(FaultClass::Provider),
     ];
     let rows = table("//! | state               | renewed");
-    assert_eq!(rows.len(), STATES.len());
-    for (state, row) in STATES.into_iter().zip(rows) {
+    assert_eq!(rows.len(), RefreshState::ALL.len());
+    for (state, row) in RefreshState::ALL.into_iter().zip(rows) {
         let states = [vec![state], happenings.map(|happening| state.after(happening)).to_vec()].concat();
         assert_eq!(row, states.iter().map(|state| state.word().replace('_', " ")).collect::<Vec<_>>());
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.word()));
@@ -65,8 +56,8 @@ fn what_happens_changes_the_state_as_the_table_says() {
 #[test]
 fn a_read_is_decided_by_the_table() {
     let rows = table("//! | state               | before the lead");
-    assert_eq!(rows.len(), STATES.len());
-    for (state, row) in STATES.into_iter().zip(rows) {
+    assert_eq!(rows.len(), RefreshState::ALL.len());
+    for (state, row) in RefreshState::ALL.into_iter().zip(rows) {
         let fresh = Condition { state, ..Condition::default() };
         let read = |condition: &Condition, now| {
             on_read(Some(&grant()), condition, Renewal::ByRefreshToken, LEAD, UnixSeconds(now))
@@ -240,9 +231,9 @@ fn stored_forms_are_pinned() {
 #[test]
 fn every_word_of_a_condition_is_read() {
     let of = |condition: Condition| serde_json::to_value(condition).unwrap();
-    for (word, state) in super::STATES {
+    for state in RefreshState::ALL {
         let condition = of(Condition { state, ..Condition::default() });
-        assert_eq!((&condition["state"], state.word()), (&word.into(), word));
+        assert_eq!(condition["state"], state.word());
         assert_eq!(serde_json::from_value::<Condition>(condition).unwrap().state, state);
     }
     for (word, class) in CLASSES {
