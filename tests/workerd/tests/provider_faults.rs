@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CODE_FLOW, assert_kept_secret, at, authorize, authorized, call_back, connect, live, parameter, provider, raw, read,
-    root, secrets, tokens,
+    CODE_FLOW, assert_kept_secret, at, authorize, authorized, call_back, connect, live, parameter, provider,
+    provider_that_waits, raw, read, root, secrets, tokens,
 };
 use serde_json::{Value, json};
 use workerd_tests::{Answer, Clock, Mock, MockAnswer, Postern, Setup};
@@ -293,14 +293,7 @@ fn fifty_parallel_reads_of_an_expired_token_make_one_provider_call() {
 #[test]
 fn parallel_reads_of_a_due_token_are_served_at_once_while_one_renewal_runs_behind() {
     let clock = Clock::new();
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
-    let mock = provider(move |_, number| {
-        if number == 2 {
-            let _ = held.lock().unwrap().recv();
-        }
-        None
-    });
+    let (release, mock) = provider_that_waits();
     let postern = Postern::start(Setup::new().clock(&clock));
     let root = root(&postern);
     authorized(&postern, &root, "shop", &mock);

@@ -3,7 +3,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use base64::Engine;
@@ -181,6 +183,19 @@ where
     })
 }
 
+/// Such a mock that answers the second token request when it is told to.
+pub(crate) fn provider_that_waits() -> (Sender<()>, Mock) {
+    let (release, held) = channel::<()>();
+    let held = Mutex::new(held);
+    let mock = provider(move |_, number| {
+        if number == 2 {
+            let _ = held.lock().map(|held| held.recv());
+        }
+        None
+    });
+    (release, mock)
+}
+
 /// The good answer to the Nth token request.
 pub(crate) fn tokens(number: usize) -> Value {
     json!({
@@ -269,5 +284,6 @@ const _: () = {
     let _ = (root, client, reader, connect, authorize, parameter, call_back, read, live, secrets, tokens, authorized);
     let _ =
         (assert_kept_secret, sweeps, at, raw, raw_answer, token, client_of, client_at, CODE_FLOW, CLIENT_CREDENTIALS);
+    let _ = provider_that_waits;
     let _ = provider::<fn(&MockRequest, usize) -> Option<MockAnswer>>;
 };

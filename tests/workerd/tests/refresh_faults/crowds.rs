@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use workerd_tests::{Clock, MockAnswer, Postern, Setup};
 
 use crate::common::{
-    self, CLIENT_CREDENTIALS, at, authorized, connect, live, provider, raw_answer, read, root, secrets,
+    self, CLIENT_CREDENTIALS, at, authorized, connect, live, provider, provider_that_waits, raw_answer, read, root,
+    secrets,
 };
 use crate::refusal;
 use crate::scene::{DUE, LIFE, Scene, access, refresh};
@@ -23,14 +24,7 @@ const READERS: usize = 1_000;
 #[test]
 fn a_thousand_parallel_reads_of_an_expired_token_make_one_provider_call() {
     let clock = Clock::new();
-    let (release, held) = mpsc::channel::<()>();
-    let held = Mutex::new(held);
-    let mock = provider(move |_, number| {
-        if number == 2 {
-            let _ = held.lock().unwrap().recv();
-        }
-        None
-    });
+    let (release, mock) = provider_that_waits();
     let postern = Postern::start(Setup::new().clock(&clock));
     let root = root(&postern);
     authorized(&postern, &root, "shop", &mock);
