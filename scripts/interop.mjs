@@ -9,13 +9,13 @@ import { setUp, workerd } from './setup.mjs';
 const REQUIREMENTS = inRoot('tests', 'interop', 'requirements.txt');
 
 /** In this order; PYTHON=… comes in their place. The plain name is what the user chose, if it will do. */
-const PYTHONS = ['python3', 'python', 'python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3.10'];
+const PYTHONS = ['python3', 'python', 'python3.14', 'python3.13', 'python3.12', 'python3.11'];
 
 /** Has a Python say its version, whether that is new enough, whether it can make environments, and where it is. */
 const PROBE = `
 import importlib.util, platform, sys
 modules = all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
-print(platform.python_version(), sys.version_info >= (3, 10), modules, sys.executable)`;
+print(platform.python_version(), sys.version_info >= (3, 11), modules, sys.executable)`;
 
 await main(async () => {
   const python = await check('python environment', pythonEnvironment);
@@ -48,7 +48,7 @@ async function findPython() {
     if (version) seen.push(`${name} is ${version}${isNew === 'True' ? ' without venv' : ''}`);
   }
   const found = seen.length ? `found only: ${seen.join(', ')}` : 'found none';
-  throw new Failure(`\`npm run interop\` needs Python 3.10 or newer with the module venv; ${found}.\n` +
+  throw new Failure(`\`npm run interop\` needs Python 3.11 or newer with the module venv; ${found}.\n` +
     'Install both (Debian: `apt install python3 python3-venv`, Fedora: `dnf install python3`) or name another Python with\n' +
     'PYTHON=…, and try again. `npm test` does without.');
 }
