@@ -1,4 +1,4 @@
-// Postern as a client of authorization servers that others wrote, in Node and in Python. Arguments go to the tests.
+// The tests that `npm test` leaves out: counterparts from PyPI, a fuzzer of the whole API, load. Arguments go to them.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -75,7 +75,7 @@ async function install(program, folder) {
 
 async function tests(python) {
   const env = { POSTERN_WORKERD: workerd(), POSTERN_NODE: process.execPath, POSTERN_INTEROP_PYTHON: python };
-  const args = ['test', '--workspace', '--test', 'interop', '--locked', '--', '--ignored'];
+  const args = ['test', '--package', 'workerd-tests', '--tests', '--locked', '--', '--ignored'];
   const { ok } = await attempt('cargo', [...args, ...process.argv.slice(2)], { show: true, env });
   if (!ok) process.exit(1);
 }
