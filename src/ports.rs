@@ -222,11 +222,15 @@ pub trait TemplateCopies {
     async fn remove_copy(&self, kind: &str) -> Result<(), PortError>;
 }
 
-/// The verifying of other people's signatures: the platform's own code, since P-256 in ours would weigh more than all of
-/// the authorization server.
+/// Signatures, by the platform's own code: in ours Ed25519 takes three times as long, and P-256 would weigh more than all
+/// of the authorization server.
 pub trait Signatures {
     /// Whether this key signed this message; `false` also for a key that is none (a point off its curve).
-    async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8]) -> Result<bool, PortError>;
+    async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8; 64]) -> Result<bool, PortError>;
+    /// The public half of the Ed25519 key of a seed (RFC 8032 §5.1.5).
+    async fn public_key(&self, seed: &[u8; 32]) -> Result<Jwk, PortError>;
+    /// The signature by the Ed25519 key of a seed (RFC 8032 §5.1.6).
+    async fn sign(&self, seed: &[u8; 32], message: &[u8]) -> Result<[u8; 64], PortError>;
 }
 
 /// The platform's parser of `multipart/form-data` (RFC 7578).

@@ -18,7 +18,7 @@ use crate::{
 /// # Errors
 /// 403 for a scope that is unknown or not the caller's, 422 for a malformed body.
 pub(super) async fn create<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    let guarded = Guarded::new(context)?;
+    let guarded = Guarded::new(context).await?;
     let now = context.ports.now();
     let request = input::json(context.request).and_then(|body| Ok(read_client_request(&body, now)?));
     let request = guarded.or_first_admit(context, request).await?;
@@ -45,7 +45,7 @@ pub(super) async fn create<P: Ports>(context: &Context<'_, P>) -> Result<Answer,
 /// # Errors
 /// 422 for a page or size out of bounds.
 pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    let guarded = Guarded::new(context)?;
+    let guarded = Guarded::new(context).await?;
     let query = guarded.or_first_admit(context, input::page_query(context.request)).await?;
     guarded.page(context, Action::List(query), query).await
 }
@@ -55,7 +55,7 @@ pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
 /// # Errors
 /// 404 for an unknown client, and for the root client.
 pub(super) async fn read<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
-    shown(Guarded::new(context)?.act(context, Action::Read(client_id)).await?)
+    shown(Guarded::new(context).await?.act(context, Action::Read(client_id)).await?)
 }
 
 /// `PUT /oauth/client/{client_id}`: a partial update.
@@ -64,7 +64,7 @@ pub(super) async fn read<P: Ports>(context: &Context<'_, P>, client_id: String) 
 /// 403 for a scope that is unknown or not the caller's, 404 for an unknown client, 412 for another version than
 /// `If-Match` names, 422 for a malformed body.
 pub(super) async fn update<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
-    let guarded = Guarded::new(context)?;
+    let guarded = Guarded::new(context).await?;
     let change = input::json(context.request).and_then(|body| Ok(read_client_change(&body)?));
     let change = guarded.or_first_admit(context, change).await?;
     let target = target(context, client_id);
@@ -76,7 +76,7 @@ pub(super) async fn update<P: Ports>(context: &Context<'_, P>, client_id: String
 /// # Errors
 /// 403 when the client holds scopes that the caller lacks, 412.
 pub(super) async fn delete<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
-    let guarded = Guarded::new(context)?;
+    let guarded = Guarded::new(context).await?;
     guarded.act_or_nobody(context, Action::Delete(target(context, client_id))).await?;
     Answer::json(OK, &Value::Null)
 }
@@ -86,7 +86,7 @@ pub(super) async fn delete<P: Ports>(context: &Context<'_, P>, client_id: String
 /// # Errors
 /// 403 when the client holds scopes that the caller lacks, 404, 412, 422.
 pub(super) async fn rotate<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
-    let guarded = Guarded::new(context)?;
+    let guarded = Guarded::new(context).await?;
     let now = context.ports.now();
     let request = input::json(context.request).and_then(|body| Ok(read_rotation_request(&body, now)?));
     let request = guarded.or_first_admit(context, request).await?;
@@ -106,7 +106,7 @@ pub(super) async fn rotate<P: Ports>(context: &Context<'_, P>, client_id: String
 /// # Errors
 /// 404 for an unknown client.
 pub(super) async fn read_scope<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
-    match Guarded::new(context)?.act(context, Action::Read(client_id)).await? {
+    match Guarded::new(context).await?.act(context, Action::Read(client_id)).await? {
         RegistryReply::Client(view, tag) => tagged(Answer::json(OK, &view.scopes)?, &tag),
         _ => Err(ApiError::unexpected_reply()),
     }
@@ -117,7 +117,7 @@ pub(super) async fn read_scope<P: Ports>(context: &Context<'_, P>, client_id: St
 /// # Errors
 /// 403 for a scope that is unknown or not the caller's, 404 for an unknown client, 412, 422 for a malformed body.
 pub(super) async fn replace_scope<P: Ports>(context: &Context<'_, P>, client_id: String) -> Result<Answer, ApiError> {
-    let guarded = Guarded::new(context)?;
+    let guarded = Guarded::new(context).await?;
     let scopes = input::required_json(context.request).and_then(|body| Ok(read_scopes(&body, &["body".into()])?));
     let scopes = guarded.or_first_admit(context, scopes).await?;
     let change = ClientChange { scopes: Some(scopes), ..ClientChange::default() };

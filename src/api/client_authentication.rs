@@ -5,7 +5,12 @@
 
 use http::header;
 
-use super::{Context, Ports, error::ApiError, guard::caller_of, input};
+use super::{
+    Context, Ports,
+    error::ApiError,
+    guard::{caller_of, proven},
+    input,
+};
 use crate::{
     authorization_server::{
         audit::Origin,
@@ -100,14 +105,15 @@ impl Presented {
 /// whatever audience. A token that nobody can use is as good as none.
 ///
 /// # Errors
-/// Those of client authentication; 400 without `token`.
+/// Those of client authentication; 400 without `token`; 503 when the platform does not verify.
 pub(super) async fn read_about_token<P: Ports>(
     context: &Context<'_, P>,
 ) -> Result<(Presented, Option<(AccessTokenClaims, Caller)>), ApiError> {
     let form = read_form(context, false).await?;
     let presented = Presented::read(context, &form, Compatibility::STRICT).await?;
     let token = SecretText::new(form.parameter("token")?.ok_or_else(ApiError::no_token)?.to_owned());
-    let verified = context.deployment.authority.inspect(&token, context.ports.now());
+    let authority = context.deployment.authority(context.ports).await?;
+    let verified = proven(context, authority.inspect(&token, context.ports.now())).await?;
     let owned = |claims| caller_of(context.deployment, &claims).map(|caller| (claims, caller));
     Ok((presented, verified.ok().and_then(|verified| owned(verified.claims))))
 }

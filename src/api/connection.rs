@@ -83,7 +83,7 @@ pub(super) async fn authorize<P: Ports>(context: &Context<'_, P>, key: &str) -> 
 /// # Errors
 /// 409 when a person must authorize again, 502 or 504 when the provider fails.
 pub(super) async fn access_token<P: Ports>(context: &Context<'_, P>, key: &str) -> Result<Answer, ApiError> {
-    let guarded = Guarded::new(context)?;
+    let guarded = Guarded::new(context).await?;
     guarded.admit_within(context, context.deployment.settings.revocation_lag).await?;
     live_token(context, connection_key(key)?, Command::AccessToken).await
 }

@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use super::{Context, Deployment, OK, Ports, answer::Answer, error::ApiError, error::BearerProblem, input};
 use crate::{
     authorization_server::{
-        access_token::Verified,
+        access_token::{Unproven, Verified},
         registry::{Action, Caller, RegistryReply, RegistryRequest},
     },
+    ports::PortError,
     protocol::{
         authorization_header::{Credentials, credentials},
         form::Form,
@@ -21,7 +22,7 @@ use crate::{
         scope::Scope,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
-        token::AccessTokenClaims,
+        token::{AccessTokenClaims, Unreadable},
     },
     recent::Recent,
 };
@@ -37,7 +38,7 @@ struct VerifiedToken {
     admitted_at: Option<UnixSeconds>,
 }
 
-/// The tokens that this isolate has verified, by SHA-256 of their text: a signature is checked once (100 µs).
+/// The tokens that this isolate has verified, by SHA-256 of their text: a signature is checked once.
 #[derive(Debug, Default)]
 pub struct VerifiedTokens(RefCell<Recent<[u8; 32], VerifiedToken>>);
 
@@ -71,8 +72,8 @@ impl Guarded {
     /// Checks the bearer token of a request.
     ///
     /// # Errors
-    /// 400 or 401, see [`BearerProblem`].
-    pub(super) fn new<P: Ports>(context: &Context<'_, P>) -> Result<Self, ApiError> {
+    /// 400 or 401, see [`BearerProblem`]; 503 when the platform does not verify.
+    pub(super) async fn new<P: Ports>(context: &Context<'_, P>) -> Result<Self, ApiError> {
         // A guarded handler on an open route would be a mistake of ours: nobody holds the empty scope.
         let required = context.required.unwrap_or_default();
         let token = bearer_token(context.request).map_err(ApiError::bearer)?;
@@ -80,7 +81,7 @@ impl Guarded {
         let digest: [u8; 32] = Sha256::digest(token.expose().as_bytes()).into();
         let verified = match context.deployment.verified.find(&digest, now) {
             Some(verified) => verified,
-            None => verify(context, &token, digest, now)?,
+            None => verify(context, &token, digest, now).await?,
         };
         context.remarks.client_id.replace(Some(verified.caller.client_id.clone()));
         let VerifiedToken { caller, expires_at, admitted_at } = verified;
@@ -198,7 +199,7 @@ impl Guarded {
 /// # Errors
 /// As [`Guarded::new`], then as [`Guarded::act`].
 pub(super) async fn admit<P: Ports>(context: &Context<'_, P>) -> Result<(), ApiError> {
-    Guarded::new(context)?.admit(context).await
+    Guarded::new(context).await?.admit(context).await
 }
 
 /// The bearer token of a request: in the header, nowhere else (RFC 6750 §2).
@@ -217,18 +218,34 @@ fn bearer_token(request: &http::Request<super::Body>) -> Result<SecretText, Bear
 }
 
 /// Verifies a token's signature and remembers it.
-fn verify<P: Ports>(
+async fn verify<P: Ports>(
     context: &Context<'_, P>,
     token: &SecretText,
     digest: [u8; 32],
     now: UnixSeconds,
 ) -> Result<VerifiedToken, ApiError> {
     let unusable = || ApiError::bearer(BearerProblem::Unusable);
-    let Verified { claims, trusted_until } = context.deployment.authority.verify(token, now).map_err(|_| unusable())?;
+    let authority = context.deployment.authority(context.ports).await?;
+    let verified = proven(context, authority.judge(token, now)).await?;
+    let Verified { claims, trusted_until } = verified.map_err(|_| unusable())?;
     let caller = caller_of(context.deployment, &claims).ok_or_else(unusable)?;
     let verified = VerifiedToken { caller, expires_at: trusted_until, admitted_at: None };
     context.deployment.verified.remember(digest, verified.clone());
     Ok(verified)
+}
+
+/// What became of a token, once its signature is checked.
+///
+/// # Errors
+/// 503: the platform does not verify.
+pub(super) async fn proven<P: Ports>(
+    context: &Context<'_, P>,
+    judged: Result<Unproven<'_>, Unreadable>,
+) -> Result<Result<Verified, Unreadable>, PortError> {
+    let Ok(unproven) = judged else { return Ok(Err(Unreadable)) };
+    let (key, input) = (unproven.key, unproven.signing_input);
+    let is_good = context.ports.verifies(key, input, &unproven.signature).await?;
+    Ok(unproven.proven(is_good))
 }
 
 /// Whose token this is; none for one of an earlier root client.

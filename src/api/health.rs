@@ -26,7 +26,7 @@ pub(super) async fn ready<P: Ports>(
     ports: &P,
 ) -> Result<Answer, ApiError> {
     let deployment = match deployment {
-        Ok(deployment) if deployment.authority.can_sign(ports.now()) => deployment,
+        Ok(deployment) if deployment.authority(ports).await?.can_sign(ports.now()) => deployment,
         Ok(_) => return unready(&[problem("SIGNING_KEYS", "has no key that signs now")], None),
         Err(problems) => {
             let problems = problems.iter().map(|Problem { setting, problem: text }| problem(setting, text));

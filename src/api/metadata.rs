@@ -21,8 +21,8 @@ pub(super) fn metadata<P: Ports>(context: &Context<'_, P>) -> Result<Answer, Api
 /// `GET /.well-known/jwks.json`.
 ///
 /// # Errors
-/// 500 when the document cannot be written.
-pub(super) fn keys<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    let keys = context.deployment.authority.jwks(context.ports.now());
+/// 500 when the document cannot be written; 503 when the platform does not say what the keys are.
+pub(super) async fn keys<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
+    let keys = context.deployment.authority(context.ports).await?.jwks(context.ports.now());
     Ok(Answer::json(OK, &keys)?.with(header::CACHE_CONTROL, CACHED))
 }

@@ -24,7 +24,7 @@ fn states() -> [&'static str; 6] {
 /// # Errors
 /// Those of the guard; 503 when the registry or the directory does not answer.
 pub(super) async fn show<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
-    let RegistryReply::Figures(registry) = Guarded::new(context)?.act(context, Action::Count).await? else {
+    let RegistryReply::Figures(registry) = Guarded::new(context).await?.act(context, Action::Count).await? else {
         return Err(ApiError::unexpected_reply());
     };
     let directory = context.ports.figures(context.ports.now()).await?;

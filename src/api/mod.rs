@@ -28,7 +28,10 @@ mod scope;
 pub mod sweep;
 mod token;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+};
 
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -37,7 +40,9 @@ use crate::{
     authorization_server::{access_token::TokenAuthority, audit::Origin},
     config::{Problem, Settings, compatibility::Deviation},
     connection::command::Command,
-    ports::{Clients, Clock, ConnectionActors, Listing, Multipart, Signatures, TemplateCopies, Templates, random},
+    ports::{
+        Clients, Clock, ConnectionActors, Listing, Multipart, PortError, Signatures, TemplateCopies, Templates, random,
+    },
     protocol::secret::hex,
 };
 
@@ -62,8 +67,8 @@ pub enum Body {
 pub struct Deployment {
     /// The settings.
     pub settings: Rc<Settings>,
-    /// Signs and verifies access tokens.
-    pub authority: TokenAuthority,
+    /// Writes and judges access tokens, once that was needed.
+    authority: OnceCell<TokenAuthority>,
     /// Tokens whose signature need not be checked again.
     pub verified: VerifiedTokens,
 }
@@ -72,8 +77,22 @@ impl Deployment {
     /// The deployment of these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let authority = TokenAuthority::new(&settings);
-        Self { settings: Rc::new(settings), authority, verified: VerifiedTokens::default() }
+        Self { settings: Rc::new(settings), authority: OnceCell::new(), verified: VerifiedTokens::default() }
+    }
+
+    /// What writes and judges access tokens. The platform works the public half of each key out for whoever comes first.
+    ///
+    /// # Errors
+    /// 503: it does not.
+    async fn authority(&self, signatures: &impl Signatures) -> Result<&TokenAuthority, PortError> {
+        if let Some(authority) = self.authority.get() {
+            return Ok(authority);
+        }
+        let mut public = Vec::new();
+        for key in &self.settings.signing_keys {
+            public.push(signatures.public_key(&key.seed).await?);
+        }
+        Ok(self.authority.get_or_init(|| TokenAuthority::new(&self.settings, public)))
     }
 }
 
@@ -238,7 +257,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::Introspect => introspection::introspect(context).await,
         Route::Revoke => revocation::revoke(context).await,
         Route::Metadata => metadata::metadata(context),
-        Route::Keys => metadata::keys(context),
+        Route::Keys => metadata::keys(context).await,
         Route::Metrics => metrics::show(context).await,
         Route::Audit => audit::list(context).await,
         Route::CreateClient => client::create(context).await,

@@ -44,9 +44,10 @@ pub(super) async fn issue<P: Ports>(context: &Context<'_, P>) -> Result<Answer, 
     let root_epoch = context.deployment.settings.root.epoch;
     let root = || Grantee { scope: EVERY_SCOPE.clone(), epoch: root_epoch, resources: Vec::new() };
     let now = context.ports.now();
+    let authority = context.deployment.authority(context.ports).await?;
     if presented.is_root() {
         decide(&root())?; // 4
-        context.deployment.authority.can_sign(now).then_some(()).ok_or(NotSigned::NoKey)?;
+        authority.can_sign(now).then_some(()).ok_or(NotSigned::NoKey)?;
     }
     let client_id = presented.client_id().to_owned();
     let grantee = match presented.send(context, Errand::Token).await? {
@@ -56,8 +57,10 @@ pub(super) async fn issue<P: Ports>(context: &Context<'_, P>) -> Result<Answer, 
     }; // 5
     let (scope, audience) = decide(&grantee)?; // 6
     let subject = Subject { client_id: &client_id, scope: &scope, epoch: grantee.epoch, audience };
-    let token = context.deployment.authority.issue(&subject, now, random()?)?; // 7
-    let lifetime = context.deployment.authority.lifetime();
+    let draft = authority.issue(&subject, now, random()?)?; // 7
+    let signature = context.ports.sign(draft.seed, draft.signing_input()).await?;
+    let token = draft.signed(&signature);
+    let lifetime = authority.lifetime();
     let mut body = json!({
         "access_token": token.expose(),
         "token_type": "Bearer",

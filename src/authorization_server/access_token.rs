@@ -1,19 +1,22 @@
 //! Access tokens: JWTs after RFC 9068, signed with Ed25519 (RFC 8037).
 //!
 //! Decides: what a token says, and whether a presented one is ours, for us, and not expired. Leaves to others: which keys
-//! there are (the ring), whether its client still exists (the registry), which scope a route needs (the guard).
+//! there are (the ring), the signing and verifying itself (`ports::Signatures`), whether its client still exists (the
+//! registry), which scope a route needs (the guard).
+
+use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use ed25519_dalek::Signature;
-use jwt_compact::{Algorithm, AlgorithmExt, Claims, Header, alg::Ed25519};
+use jwt_compact::{Algorithm, AlgorithmExt, AlgorithmSignature, Claims, Header};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::signing_keys::{KeyRing, RingKey};
+use super::signing_keys::KeyRing;
 use crate::{
     config::{PublicUrl, Settings},
     protocol::{
+        jwk::Jwk,
         scope::Scope,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
@@ -43,7 +46,7 @@ struct OwnClaims {
     epoch: u64,
 }
 
-/// Signs and verifies the tokens of this deployment.
+/// Writes and judges the tokens of this deployment.
 #[derive(Debug)]
 pub struct TokenAuthority {
     /// The key pairs.
@@ -76,6 +79,51 @@ pub struct Verified {
     pub trusted_until: UnixSeconds,
 }
 
+/// A token that lacks nothing but its signature.
+pub struct Draft<'a> {
+    /// The seed of the key that is to sign.
+    pub seed: &'a [u8; 32],
+    /// Header, claims, and the dot after which the signature comes.
+    text: String,
+}
+
+impl Draft<'_> {
+    /// What is to be signed (RFC 7515 §5.1).
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        self.text.strip_suffix('.').unwrap_or_default().as_bytes()
+    }
+
+    /// The token with its signature.
+    #[must_use]
+    pub fn signed(self, signature: &[u8; 64]) -> SecretText {
+        SecretText::new(self.text + &URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// A token that is good if its signature is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unproven<'a> {
+    /// The key that must have signed it.
+    pub key: &'a Jwk,
+    /// What must be signed.
+    pub signing_input: &'a [u8],
+    /// The signature.
+    pub signature: [u8; 64],
+    /// What it is then.
+    verified: Verified,
+}
+
+impl Unproven<'_> {
+    /// What the token is, by what became of the signature.
+    ///
+    /// # Errors
+    /// 401 `invalid_token` where that is not good.
+    pub fn proven(self, is_good: bool) -> Result<Verified, Unreadable> {
+        if is_good { Ok(self.verified) } else { Err(Unreadable) }
+    }
+}
+
 /// A token could not be signed; nothing a caller did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotSigned {
@@ -88,11 +136,11 @@ pub enum NotSigned {
 }
 
 impl TokenAuthority {
-    /// The authority of these settings.
+    /// The authority of these settings, with the public half of each of their keys.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, public: Vec<Jwk>) -> Self {
         Self {
-            keys: KeyRing::new(&settings.signing_keys, settings.access_token_lifetime),
+            keys: KeyRing::new(&settings.signing_keys, public, settings.access_token_lifetime),
             public_url: settings.public_url.clone(),
             lifetime: settings.access_token_lifetime,
         }
@@ -116,11 +164,11 @@ impl TokenAuthority {
         self.lifetime
     }
 
-    /// Issues a token.
+    /// Writes a token.
     ///
     /// # Errors
     /// 503 or 500, see [`NotSigned`].
-    pub fn issue(&self, subject: &Subject<'_>, now: UnixSeconds, jti: [u8; 16]) -> Result<SecretText, NotSigned> {
+    pub fn issue(&self, subject: &Subject<'_>, now: UnixSeconds, jti: [u8; 16]) -> Result<Draft<'_>, NotSigned> {
         let key = self.keys.signing(now).ok_or(NotSigned::NoKey)?;
         let mut claims = Claims::new(OwnClaims {
             iss: self.public_url.as_str().to_owned(),
@@ -134,24 +182,25 @@ impl TokenAuthority {
         claims.issued_at = Some(instant(now)?);
         claims.expiration = Some(instant(now.plus(self.lifetime))?);
         let header = Header::empty().with_key_id(key.key_id.as_str()).with_token_type("at+jwt");
-        Ed25519.token(&header, &claims, &key.key).map(SecretText::new).map_err(|_| NotSigned::Failed)
+        let text = Unsigned.token(&header, &claims, &()).map_err(|_| NotSigned::Failed)?;
+        Ok(Draft { seed: &key.seed, text })
     }
 
-    /// Verifies a token that is presented at our own routes.
+    /// Judges a token that is presented at our own routes.
     ///
     /// # Errors
-    /// 401 `invalid_token`, one answer whatever is wrong: text, key, signature, issuer, audience, time.
-    pub fn verify(&self, token: &SecretText, now: UnixSeconds) -> Result<Verified, Unreadable> {
-        let verified = self.inspect(token, now)?;
-        if verified.claims.aud == self.public_url.as_str() { Ok(verified) } else { Err(Unreadable) }
+    /// 401 `invalid_token`, one answer whatever is wrong: text, key, issuer, audience, time.
+    pub fn judge<'a>(&'a self, token: &'a SecretText, now: UnixSeconds) -> Result<Unproven<'a>, Unreadable> {
+        let unproven = self.inspect(token, now)?;
+        if unproven.verified.claims.aud == self.public_url.as_str() { Ok(unproven) } else { Err(Unreadable) }
     }
 
-    /// Verifies a token that somebody asks about (RFC 7662) or revokes (RFC 7009): any of ours, whomever it is for. It opens
+    /// Judges a token that somebody asks about (RFC 7662) or revokes (RFC 7009): any of ours, whomever it is for. It opens
     /// no route.
     ///
     /// # Errors
-    /// The token is not active: as [`TokenAuthority::verify`], the audience apart.
-    pub fn inspect(&self, token: &SecretText, now: UnixSeconds) -> Result<Verified, Unreadable> {
+    /// The token is not active: as [`TokenAuthority::judge`], the audience apart.
+    pub fn inspect<'a>(&'a self, token: &'a SecretText, now: UnixSeconds) -> Result<Unproven<'a>, Unreadable> {
         let (header, claims) = read(token.expose())?;
         let key = self.keys.published(&header.kid, now).ok_or(Unreadable)?;
         if claims.iss != self.public_url.as_str() {
@@ -162,20 +211,53 @@ impl TokenAuthority {
         if now >= claims.exp || claims.iat > now.plus(CLOCK_SKEW) {
             return Err(Unreadable);
         }
-        check_signature(token.expose(), key)?;
+        // `jwt-compact` only writes tokens: its own reader is laxer than ours, and a second reader may see another document
+        // in the same text (RFC 8725 §2.6).
+        let (signing_input, signature) = token.expose().rsplit_once('.').ok_or(Unreadable)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok().and_then(|bytes| bytes.try_into().ok());
         let trusted_until = key.retire_at.map_or(claims.exp, |at| at.min(claims.exp));
-        Ok(Verified { claims, trusted_until })
+        Ok(Unproven {
+            key: &key.public,
+            signing_input: signing_input.as_bytes(),
+            signature: signature.ok_or(Unreadable)?,
+            verified: Verified { claims, trusted_until },
+        })
     }
 }
 
-/// Checks the signature of a text that was read already. Only the algorithm is left to `jwt-compact`: its own reader of
-/// tokens is laxer than ours, and a second reader may see another document in the same text (RFC 8725 §2.6).
-fn check_signature(text: &str, key: &RingKey) -> Result<(), Unreadable> {
-    let (signed, signature) = text.rsplit_once('.').ok_or(Unreadable)?;
-    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Unreadable)?;
-    let signature = Signature::from_slice(&signature).map_err(|_| Unreadable)?;
-    let is_good = Ed25519.verify_signature(&signature, &key.key.verifying_key(), signed.as_bytes());
-    if is_good { Ok(()) } else { Err(Unreadable) }
+/// Has `jwt-compact`, which cannot wait, write all of a token but its signature.
+struct Unsigned;
+
+impl Algorithm for Unsigned {
+    type SigningKey = ();
+    type VerifyingKey = ();
+    type Signature = NoSignature;
+
+    fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed("EdDSA")
+    }
+
+    fn sign(&self, _key: &(), _message: &[u8]) -> NoSignature {
+        NoSignature
+    }
+
+    /// What has no signature is not verified.
+    fn verify_signature(&self, _signature: &NoSignature, _key: &(), _message: &[u8]) -> bool {
+        false
+    }
+}
+
+/// The place of a signature that is still to come.
+struct NoSignature;
+
+impl AlgorithmSignature for NoSignature {
+    fn try_from_slice(_bytes: &[u8]) -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    fn as_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&[])
+    }
 }
 
 /// The instant in the form that the JWT crate takes.
@@ -188,20 +270,41 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::tests::read_with;
+    use crate::{
+        config::tests::read_with,
+        memory::signatures::{public_halves, sign, verifies},
+    };
 
     /// The instant at which the tests issue.
     const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
     /// An authority of the usual settings, some changed.
     fn authority(changes: &[(&str, &str)]) -> TokenAuthority {
-        TokenAuthority::new(&read_with(changes).unwrap())
+        let settings = read_with(changes).unwrap();
+        TokenAuthority::new(&settings, public_halves(&settings.signing_keys))
     }
 
     /// What a token of this authority becomes.
     fn issue(authority: &TokenAuthority, audience: Option<&str>, now: UnixSeconds) -> Result<SecretText, NotSigned> {
         let scope = Scope::parse("policy:read").unwrap();
-        authority.issue(&Subject { client_id: "c1", scope: &scope, epoch: 7, audience }, now, [9; 16])
+        let subject = Subject { client_id: "c1", scope: &scope, epoch: 7, audience };
+        let draft = authority.issue(&subject, now, [9; 16])?;
+        let signature = sign(draft.seed, draft.signing_input());
+        Ok(draft.signed(&signature))
+    }
+
+    /// What is left of a judgement once the signature is checked.
+    fn proven(unproven: Result<Unproven<'_>, Unreadable>) -> Result<Verified, Unreadable> {
+        let unproven = unproven?;
+        let is_good = verifies(unproven.key, unproven.signing_input, &unproven.signature);
+        unproven.proven(is_good)
+    }
+
+    impl TokenAuthority {
+        /// What a presented token is.
+        fn verify(&self, token: &SecretText, now: UnixSeconds) -> Result<Verified, Unreadable> {
+            proven(self.judge(token, now))
+        }
     }
 
     /// A token of this authority.
@@ -310,7 +413,7 @@ mod tests {
         for resource in ["https://api.example/v1", "https://postern.example/", ""] {
             let token = issue(&own, Some(resource), NOW).unwrap();
             assert_eq!(own.verify(&token, NOW), Err(Unreadable), "{resource}");
-            assert_eq!(own.inspect(&token, NOW).unwrap().claims.aud, resource);
+            assert_eq!(proven(own.inspect(&token, NOW)).unwrap().claims.aud, resource);
         }
         let expired = issue(&own, Some("https://api.example/v1"), NOW).unwrap();
         assert_eq!(own.inspect(&expired, NOW.plus(own.lifetime())), Err(Unreadable));

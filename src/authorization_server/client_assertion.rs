@@ -333,7 +333,7 @@ mod tests {
         let es256 = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
         for (text, key) in [(eddsa, ED25519), (es256, P256)] {
             let (input, signature) = text.rsplit_once('.').unwrap();
-            let (keys, signature) = (set(&[key]), URL_SAFE_NO_PAD.decode(signature).unwrap());
+            let (keys, signature) = (set(&[key]), URL_SAFE_NO_PAD.decode(signature).unwrap().try_into().unwrap());
             let key = keys.keys().next().unwrap();
             assert!(verifies(key, input.as_bytes(), &signature));
             assert!(!verifies(key, &input.as_bytes()[1..], &signature));

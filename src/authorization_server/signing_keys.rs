@@ -3,8 +3,8 @@
 //! Decides: which key signs now, whose tokens are still accepted, which keys are published (RFC 7517 §5). Leaves to others:
 //! whether the schedule makes sense (`config`), what a token says.
 
-use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::{
     config::ScheduledKey,
@@ -16,10 +16,10 @@ use crate::{
 
 /// A key of the ring.
 pub struct RingKey {
-    /// The Ed25519 key pair.
-    pub key: SigningKey,
+    /// What the Ed25519 key pair is made of.
+    pub seed: Zeroizing<[u8; 32]>,
     /// Its public half, named by its thumbprint (RFC 7638).
-    public: Jwk,
+    pub public: Jwk,
     /// That name: `kid`.
     pub key_id: String,
     /// From then on it is published, and its tokens are accepted.
@@ -33,13 +33,11 @@ pub struct RingKey {
 }
 
 impl RingKey {
-    /// The key of a schedule, for tokens of this lifetime.
-    fn new(scheduled: &ScheduledKey, lifetime: Seconds) -> Self {
-        let key = SigningKey::from_bytes(&scheduled.seed);
-        let public = Jwk::ed25519(key.verifying_key().as_bytes());
-        let &ScheduledKey { publish_from, sign_from, retire_at, .. } = scheduled;
-        let sign_until = retire_at.map(|at| at.minus(lifetime));
-        Self { key, key_id: public.name(), public, publish_from, sign_from, sign_until, retire_at }
+    /// The key of a schedule with its public half, for tokens of this lifetime.
+    fn new(scheduled: &ScheduledKey, public: Jwk, lifetime: Seconds) -> Self {
+        let &ScheduledKey { ref seed, publish_from, sign_from, retire_at } = scheduled;
+        let (seed, key_id, sign_until) = (seed.clone(), public.name(), retire_at.map(|at| at.minus(lifetime)));
+        Self { seed, public, key_id, publish_from, sign_from, sign_until, retire_at }
     }
 
     /// Whether it is published: also before it signs, so that everybody knows it by then.
@@ -64,10 +62,10 @@ impl std::fmt::Debug for RingKey {
 pub struct KeyRing(Vec<RingKey>);
 
 impl KeyRing {
-    /// The ring of a schedule, for tokens of this lifetime.
+    /// The ring of a schedule with the public half of each key, for tokens of this lifetime.
     #[must_use]
-    pub fn new(schedule: &[ScheduledKey], lifetime: Seconds) -> Self {
-        Self(schedule.iter().map(|key| RingKey::new(key, lifetime)).collect())
+    pub fn new(schedule: &[ScheduledKey], public: Vec<Jwk>, lifetime: Seconds) -> Self {
+        Self(schedule.iter().zip(public).map(|(key, public)| RingKey::new(key, public, lifetime)).collect())
     }
 
     /// The key that signs: of those that may, the one that began last.
@@ -94,9 +92,13 @@ impl KeyRing {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
-
     use super::*;
+    use crate::memory::signatures::public_halves;
+
+    /// The ring of a schedule.
+    fn ring_of(schedule: &[ScheduledKey], lifetime: Seconds) -> KeyRing {
+        KeyRing::new(schedule, public_halves(schedule), lifetime)
+    }
 
     /// A ring of keys with these instants: published, signing, retired.
     fn ring(schedule: &[(u64, u64, Option<u64>)]) -> KeyRing {
@@ -106,7 +108,7 @@ mod tests {
             sign_from: UnixSeconds(*sign_from),
             retire_at: retire_at.map(UnixSeconds),
         });
-        KeyRing::new(&keys.collect::<Vec<_>>(), Seconds(0))
+        ring_of(&keys.collect::<Vec<_>>(), Seconds(0))
     }
 
     /// Which key signs, and which are published, by their position.
@@ -168,7 +170,7 @@ mod tests {
             sign_from: UnixSeconds(0),
             retire_at: Some(UnixSeconds(1000)),
         };
-        let ring = KeyRing::new(&[key], Seconds(60));
+        let ring = ring_of(&[key], Seconds(60));
         let at =
             |now| (ring.signing(UnixSeconds(now)).is_some(), ring.to_json(UnixSeconds(now))["keys"][0].is_object());
         assert_eq!([940, 941, 999, 1000].map(at), [(true, true), (false, true), (false, true), (false, false)]);

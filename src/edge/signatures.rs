@@ -1,11 +1,15 @@
-//! Signatures of other people, verified by the platform (Web Cryptography API).
+//! Signatures, ours and those of other people, by the platform (Web Cryptography API).
 
+use std::cell::RefCell;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use js_sys::{Array, JSON, Object, Reflect, Uint8Array, global};
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 use worker::{
     wasm_bindgen::{JsCast, JsValue},
     wasm_bindgen_futures::JsFuture,
 };
+use zeroize::Zeroizing;
 
 use super::ports::EdgePorts;
 use crate::{
@@ -13,15 +17,77 @@ use crate::{
     protocol::jwk::{Algorithm, Jwk},
 };
 
+/// Before the seed, the rest of a private key of Ed25519 (RFC 8410 §7).
+const PRIVATE_KEY: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+
+thread_local! {
+    /// The private keys that this isolate has imported, by their seeds.
+    static IMPORTED: RefCell<Vec<(Zeroizing<[u8; 32]>, CryptoKey)>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Signatures for EdgePorts {
-    async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8]) -> Result<bool, PortError> {
-        let verified = verify(key, message, signature).await;
-        verified.map_err(|error| PortError(format!("crypto.subtle: {}", name_of(&error))))
+    async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8; 64]) -> Result<bool, PortError> {
+        verify(key, message, signature).await.map_err(|error| failed(&error))
+    }
+
+    async fn public_key(&self, seed: &[u8; 32]) -> Result<Jwk, PortError> {
+        public_half(seed).await.map_err(|error| failed(&error))
+    }
+
+    async fn sign(&self, seed: &[u8; 32], message: &[u8]) -> Result<[u8; 64], PortError> {
+        sign(seed, message).await.map_err(|error| failed(&error))
     }
 }
 
+/// Says what failed.
+fn failed(error: &JsValue) -> PortError {
+    PortError(format!("crypto.subtle: {}", name_of(error)))
+}
+
+/// The public half of the key of a seed.
+async fn public_half(seed: &[u8; 32]) -> Result<Jwk, JsValue> {
+    let subtle = subtle()?;
+    let document = JsFuture::from(subtle.export_key("jwk", &private_key(&subtle, seed, true).await?)?).await?;
+    let x = Reflect::get(&document, &"x".into())?.as_string().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let public: Option<[u8; 32]> = x.and_then(|bytes| bytes.try_into().ok());
+    Ok(Jwk::ed25519(&public.ok_or(document)?))
+}
+
+/// Signs by the key of a seed.
+async fn sign(seed: &[u8; 32], message: &[u8]) -> Result<[u8; 64], JsValue> {
+    let subtle = subtle()?;
+    let key = signing_key(&subtle, seed).await?;
+    // A copy: the module's own memory may move while the platform reads.
+    let signed = subtle.sign_with_str_and_js_u8_array("Ed25519", &key, &Uint8Array::from(message))?;
+    let mut signature = [0; 64];
+    Uint8Array::new(&JsFuture::from(signed).await?).copy_to(&mut signature);
+    Ok(signature)
+}
+
+/// The private key of a seed for signing, imported once.
+async fn signing_key(subtle: &SubtleCrypto, seed: &[u8; 32]) -> Result<CryptoKey, JsValue> {
+    let imported = |keys: &Vec<(Zeroizing<[u8; 32]>, CryptoKey)>| {
+        keys.iter().find(|(own, _)| **own == *seed).map(|(_, key)| key.clone())
+    };
+    if let Some(key) = IMPORTED.with_borrow(imported) {
+        return Ok(key);
+    }
+    let key = private_key(subtle, seed, false).await?;
+    IMPORTED.with_borrow_mut(|keys| keys.push((Zeroizing::new(*seed), key.clone())));
+    Ok(key)
+}
+
+/// The private key of a seed as the platform holds it.
+async fn private_key(subtle: &SubtleCrypto, seed: &[u8; 32], extractable: bool) -> Result<CryptoKey, JsValue> {
+    let document = Zeroizing::new([&PRIVATE_KEY[..], seed].concat());
+    let usages = Array::of1(&"sign".into());
+    let imported =
+        subtle.import_key_with_str("pkcs8", &Uint8Array::from(&document[..]), "Ed25519", extractable, &usages)?;
+    JsFuture::from(imported).await.map(JsCast::unchecked_into)
+}
+
 /// Imports the key and verifies.
-async fn verify(key: &Jwk, message: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
+async fn verify(key: &Jwk, message: &[u8], signature: &[u8; 64]) -> Result<bool, JsValue> {
     let (subtle, algorithm) = (subtle()?, parameters(key.algorithm())?);
     let key = match import(&subtle, key, &algorithm).await {
         Ok(key) => key,
@@ -30,7 +96,7 @@ async fn verify(key: &Jwk, message: &[u8], signature: &[u8]) -> Result<bool, JsV
         Err(error) => return Err(error),
     };
     // Copies: the module's own memory may move while the platform reads.
-    let (message, signature) = (Uint8Array::from(message), Uint8Array::from(signature));
+    let (message, signature) = (Uint8Array::from(message), Uint8Array::from(&signature[..]));
     let verified = subtle.verify_with_object_and_js_u8_array_and_js_u8_array(&algorithm, &key, &signature, &message)?;
     Ok(JsFuture::from(verified).await?.is_truthy())
 }

@@ -1,11 +1,13 @@
 //! Tests only: clients that sign, and the verifying of what they signed.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::SigningKey;
 use p256::ecdsa::{self, signature::Signer as _, signature::Verifier as _};
 use serde_json::{Value, json};
 
 use super::Memory;
 use crate::{
+    config::ScheduledKey,
     ports::{PortError, Signatures},
     protocol::jwk::{Algorithm, Jwk, JwkSet},
 };
@@ -13,7 +15,7 @@ use crate::{
 /// A client's key pair.
 pub(crate) enum ClientKey {
     /// For `EdDSA`.
-    Ed25519(ed25519_dalek::SigningKey),
+    Ed25519(SigningKey),
     /// For `ES256`.
     P256(ecdsa::SigningKey),
 }
@@ -21,7 +23,7 @@ pub(crate) enum ClientKey {
 impl ClientKey {
     /// The Ed25519 key of a seed.
     pub(crate) fn ed25519(seed: u8) -> Self {
-        Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[seed; 32]))
+        Self::Ed25519(SigningKey::from_bytes(&[seed; 32]))
     }
 
     /// The P-256 key of a seed.
@@ -79,13 +81,36 @@ impl ClientKey {
 }
 
 impl Signatures for Memory {
-    async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8]) -> Result<bool, PortError> {
+    async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8; 64]) -> Result<bool, PortError> {
         Ok(verifies(key, message, signature))
+    }
+
+    async fn public_key(&self, seed: &[u8; 32]) -> Result<Jwk, PortError> {
+        Ok(public_half(seed))
+    }
+
+    async fn sign(&self, seed: &[u8; 32], message: &[u8]) -> Result<[u8; 64], PortError> {
+        Ok(sign(seed, message))
     }
 }
 
+/// The public half of the Ed25519 key of a seed.
+fn public_half(seed: &[u8; 32]) -> Jwk {
+    Jwk::ed25519(SigningKey::from_bytes(seed).verifying_key().as_bytes())
+}
+
+/// The public halves of some keys.
+pub(crate) fn public_halves(schedule: &[ScheduledKey]) -> Vec<Jwk> {
+    schedule.iter().map(|key| public_half(&key.seed)).collect()
+}
+
+/// The signature by the Ed25519 key of a seed.
+pub(crate) fn sign(seed: &[u8; 32], message: &[u8]) -> [u8; 64] {
+    SigningKey::from_bytes(seed).sign(message).to_bytes()
+}
+
 /// Whether this key signed this message.
-pub(crate) fn verifies(key: &Jwk, message: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn verifies(key: &Jwk, message: &[u8], signature: &[u8; 64]) -> bool {
     let document = key.to_json();
     let coordinate =
         |name: &str| <[u8; 32]>::try_from(URL_SAFE_NO_PAD.decode(document[name].as_str().unwrap()).unwrap()).unwrap();
