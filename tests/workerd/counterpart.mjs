@@ -2,9 +2,8 @@
 // arguments, its result goes to standard output, as JSON.
 import { createRemoteJWKSet, importJWK, jwtVerify } from 'jose';
 import * as oauth from 'openid-client';
-import { Webhook } from 'standardwebhooks';
 
-const tasks = { walk, verify, message };
+const tasks = { walk, verify };
 
 /** What a client does: discovery (RFC 8414), a token, what that is worth (RFC 7662), its end (RFC 7009). */
 async function walk({ issuer, id, scope, ...credentials }) {
@@ -33,11 +32,6 @@ async function verify({ issuer, audience, token }) {
     requiredClaims: ['exp', 'iat', 'sub', 'client_id', 'jti'],
   });
   return { payload, protectedHeader };
-}
-
-/** What a receiver does with a message of a webhook: what it says, once it is found genuine. */
-async function message({ secret, headers, body }) {
-  return new Webhook(secret).verify(body, Object.fromEntries(headers));
 }
 
 const [task, input] = process.argv.slice(2);

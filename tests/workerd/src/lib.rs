@@ -5,7 +5,8 @@
 //!   started again.
 //! - [`Mock`]: an HTTP server that answers what the test says and remembers what it was asked.
 //! - [`Provider`]: a real authorization server, in Node or in Python, and the browser that logs in there.
-//! - [`counterpart()`]: OAuth and JOSE libraries that others wrote, as clients and resource servers.
+//! - [`Counterpart`]: OAuth and JOSE libraries that others wrote, as clients and resource servers, each in a process of
+//!   its own that lives through a test.
 //! - [`Clock`]: the wall clock of the processes that were started with it. Time is moved, not slept.
 //! - [`Request`] and [`Answer`]: HTTP as a test likes it.
 //!
@@ -39,7 +40,7 @@ mod source;
 mod tools;
 
 pub use clock::Clock;
-pub use counterpart::counterpart;
+pub use counterpart::{Counterpart, counterpart};
 pub use http::{Answer, DEADLINE, Request};
 pub use mock::{Mock, MockAnswer};
 pub use mock_request::MockRequest;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -53,27 +53,20 @@ impl Process {
     /// Starts a process that sees no variable of ours but those of `command`, no input and no file of ours but
     /// `inherited`, which keep their numbers.
     pub(crate) fn spawn(mut command: Command, inherited: Vec<RawFd>, log: &Log) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // SAFETY: between fork and exec only two system calls run; nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                for file in &inherited {
-                    if libc::fcntl(*file, libc::F_SETFD, 0) != 0 {
-                        return Err(io::Error::last_os_error());
-                    }
-                }
-                if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                Ok(())
-            });
-        }
-        let name = command.get_program().to_owned();
-        let mut child =
-            spawn_from_lasting_thread(command).unwrap_or_else(|error| panic!("{}: {error}", name.display()));
+        command.stdin(Stdio::null());
+        let mut child = begin(command, inherited);
         let readers =
             [child.stdout.take().map(|pipe| log.follow(pipe)), child.stderr.take().map(|pipe| log.follow(pipe))];
         Self { child, readers: readers.into_iter().flatten().collect() }
+    }
+
+    /// Starts a process that is talked to: its input and its output are the caller's, its errors go to the log.
+    pub(crate) fn converse(mut command: Command, log: &Log) -> (Self, ChildStdin, ChildStdout) {
+        command.stdin(Stdio::piped());
+        let mut child = begin(command, Vec::new());
+        let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        let readers = child.stderr.take().map(|pipe| log.follow(pipe));
+        (Self { child, readers: readers.into_iter().collect() }, input, output)
     }
 
     /// Whether it ended by itself.
@@ -96,6 +89,27 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Starts a process that ends with the test program and has no file of ours but `inherited`.
+fn begin(mut command: Command, inherited: Vec<RawFd>) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    // SAFETY: between fork and exec only two system calls run; nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            for file in &inherited {
+                if libc::fcntl(*file, libc::F_SETFD, 0) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    let name = command.get_program().to_owned();
+    spawn_from_lasting_thread(command).unwrap_or_else(|error| panic!("{}: {error}", name.display()))
 }
 
 /// A command to start, and where the result goes.

@@ -12,7 +12,7 @@ use common::{
     CALLBACK, assert_kept_secret, at, authorize, authorized, call_back, live, parameter, provider, read, root, text,
 };
 use serde_json::{Value, json};
-use workerd_tests::{Clock, Mock, MockAnswer, MockRequest, Postern, Setup, counterpart};
+use workerd_tests::{Clock, Counterpart, Mock, MockAnswer, MockRequest, Postern, Setup};
 
 /// The secrets of the webhook, in the middle of a rotation.
 const SECRETS: [&str; 2] = ["whsec_bmV3IHNlY3JldCBvZiB0aGUgd2ViaG9vaw==", "whsec_b2xkIHNlY3JldCBvZiB0aGUgd2ViaG9vaw=="];
@@ -54,10 +54,11 @@ impl Receiver {
         assert_eq!(message.header("content-type"), Some("application/json"));
         let id = message.header("webhook-id").unwrap().to_owned();
         let body = String::from_utf8(message.body.clone()).unwrap();
+        let library = Counterpart::start("webhook.mjs", "standardwebhooks", Some(clock));
         let read = |secret: &str, body: &str| {
             let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
             let headers: Vec<_> = names.iter().map(|name| (*name, message.header(name))).collect();
-            counterpart(Some(clock), "message", &json!({ "secret": secret, "headers": headers, "body": body }))
+            library.ask("message", &json!({ "secret": secret, "headers": headers, "body": body }))
         };
         let told: Value = serde_json::from_str(&body).unwrap();
         for secret in SECRETS {
