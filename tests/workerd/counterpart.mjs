@@ -1,9 +1,9 @@
 // Well-kept OAuth and JOSE libraries as Postern's counterparts. One task per run: its name and its input, as JSON, are the
 // arguments, its result goes to standard output, as JSON.
-import { createRemoteJWKSet, importJWK, jwtVerify } from 'jose';
+import { importJWK } from 'jose';
 import * as oauth from 'openid-client';
 
-const tasks = { walk, verify };
+const tasks = { walk };
 
 /** What a client does: discovery (RFC 8414), a token, what that is worth (RFC 7662), its end (RFC 7009). */
 async function walk({ issuer, id, scope, ...credentials }) {
@@ -22,16 +22,6 @@ async function authentication({ method, secret, key, alg }) {
   if (method === 'client_secret_basic') return oauth.ClientSecretBasic(secret);
   if (method === 'client_secret_post') return oauth.ClientSecretPost(secret);
   return oauth.PrivateKeyJwt(await importJWK(key, alg));
-}
-
-/** What a resource server does with an access token (RFC 9068 §4), with nothing but the issuer's metadata. */
-async function verify({ issuer, audience, token }) {
-  const metadata = await (await fetch(`${issuer}/.well-known/oauth-authorization-server`)).json();
-  const { payload, protectedHeader } = await jwtVerify(token, createRemoteJWKSet(new URL(metadata.jwks_uri)), {
-    issuer, audience, typ: 'at+jwt', algorithms: ['EdDSA'],
-    requiredClaims: ['exp', 'iat', 'sub', 'client_id', 'jti'],
-  });
-  return { payload, protectedHeader };
 }
 
 const [task, input] = process.argv.slice(2);

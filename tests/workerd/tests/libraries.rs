@@ -1,17 +1,14 @@
-//! Libraries that others wrote, as they are: an OAuth client (`openid-client`) that knows nothing but the issuer and its
-//! credentials, and a resource server's check of a token (`jose`).
+//! A library that others wrote, as it is: an OAuth client (`openid-client`) that knows nothing but the issuer and its
+//! credentials.
 #![expect(clippy::indexing_slicing, reason = "test: a failure is a failed test")]
 
 mod common;
 mod keys;
 
-use common::{Client, client_of, root, token};
+use common::{Client, client_of, root};
 use keys::Key;
 use serde_json::{Value, json};
 use workerd_tests::{Postern, Setup, counterpart};
-
-/// What a resource server of its own is called.
-const RESOURCE: &str = "https://api.example/v1";
 
 /// Fails unless a library walked from discovery to a revoked token.
 #[track_caller]
@@ -69,45 +66,4 @@ fn a_client_library_walks_with_a_private_key() {
         assert_walked(&postern, &id, &walk(&own));
         assert_challenged(&walk(&other));
     }
-}
-
-/// RFC 9068 §4, RFC 8707, J7, J11, B16: a resource server finds our key by itself and accepts a token that is meant for
-/// it, and no other.
-#[test]
-fn a_jose_library_verifies_our_tokens_as_a_resource_server() {
-    let postern = Postern::start(Setup::new());
-    let root = root(&postern);
-    let body = json!({ "scopes": ["scope:read"], "resources": [RESOURCE] });
-    let Client { id, secret } = client_of(&postern, &root, &body);
-    let own = token(&postern, &id, &secret);
-    let form = [("grant_type", "client_credentials"), ("resource", RESOURCE)];
-    let meant = postern.post(common::TOKEN).basic(&id, &secret).form(&form).send().expect_status(200).json();
-    let meant = common::text(&meant, "access_token");
-    let verify = |issuer: &str, audience: &str, token: &str| {
-        let input = json!({ "issuer": issuer, "audience": audience, "token": token });
-        counterpart(None, "verify", &input)
-    };
-    let issuer = postern.url();
-    for (token, audience) in [(&own, issuer.as_str()), (&meant, RESOURCE)] {
-        let verified = verify(&issuer, audience, token);
-        let (header, payload) = (&verified["protectedHeader"], &verified["payload"]);
-        assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("EdDSA")), "{verified}");
-        assert_eq!((&payload["client_id"], &payload["aud"]), (&json!(id), &json!(audience)), "{verified}");
-        assert_eq!(payload["scope"], "scope:read");
-    }
-    let refused = |issuer: &str, audience: &str, token: &str| {
-        let refused = verify(issuer, audience, token);
-        assert_eq!(refused["payload"], Value::Null, "{refused}");
-        (refused["error"].clone(), refused["claim"].clone())
-    };
-    let wrong_audience = (json!("ERR_JWT_CLAIM_VALIDATION_FAILED"), json!("aud"));
-    assert_eq!(refused(&issuer, RESOURCE, &own), wrong_audience);
-    assert_eq!(refused(&issuer, &issuer, &meant), wrong_audience);
-    // A token of another deployment, whose application key is another one.
-    let other = Postern::start(Setup::new().set("APP_ENCRYPTION_KEY", "another-key-of-the-tests-32bytes"));
-    let foreign = common::root(&other);
-    assert_eq!(refused(&issuer, &other.url(), &foreign).0, json!("ERR_JWKS_NO_MATCHING_KEY"));
-    // And our own guard: a token for a resource server is none for us.
-    drop(postern.get("/api/v1/oauth/scope").bearer(&meant).send().expect_status(401));
-    drop(postern.get("/api/v1/oauth/scope").bearer(&own).send().expect_status(200));
 }
