@@ -1,5 +1,5 @@
 //! Real authorization servers: the npm package `oidc-provider` (`scripts/provider.mjs`), the Python package
-//! `django-oauth-toolkit` (`tests/interop/provider.py`).
+//! `django-oauth-toolkit` (`tests/interop/django_provider.py`).
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -124,7 +124,7 @@ impl Provider {
     pub fn start_django(clock: Option<&Clock>, options: &ProviderOptions) -> Self {
         let state = TempDir::with_prefix("postern-provider-").expect("temporary directory");
         let mut command = Command::new(tools::interop_python());
-        command.arg(tools::made("tests/interop/provider.py"));
+        command.arg(tools::made("tests/interop/django_provider.py"));
         options.fill_environment(&mut command);
         command.env("PROVIDER_STATE", state.path());
         Self::launch(command, clock, options, Some(state))
