@@ -4,7 +4,7 @@
 //! - [`Postern`]: one workerd with the built Worker, a state directory and a port of its own; can be killed and
 //!   started again.
 //! - [`Mock`]: an HTTP server that answers what the test says and remembers what it was asked.
-//! - [`Provider`]: a real authorization server, in Node or in Python, and the browser that logs in there.
+//! - [`Provider`]: a real authorization server that others wrote, in Node or in Python, and the browser that logs in there.
 //! - [`Counterpart`]: OAuth and JOSE libraries that others wrote, as clients and resource servers, each in a process of
 //!   its own that lives through a test.
 //! - [`Clock`]: the wall clock of the processes that were started with it. Time is moved, not slept.
@@ -45,5 +45,5 @@ pub use http::{Answer, DEADLINE, Request};
 pub use mock::{Mock, MockAnswer};
 pub use mock_request::MockRequest;
 pub use postern::Postern;
-pub use provider::{Provider, ProviderOptions};
+pub use provider::{Program, Provider, ProviderOptions};
 pub use setup::{APP_ENCRYPTION_KEY, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};

@@ -1,5 +1,4 @@
-//! Real authorization servers: the npm package `oidc-provider` (`scripts/provider.mjs`), the Python package
-//! `django-oauth-toolkit` (`tests/interop/django_provider.py`).
+//! Real authorization servers, which others wrote, each in a small program of ours.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -21,11 +20,39 @@ const READY: &str = "listening on ";
 /// How long it may take until then: it makes an RSA key first, on a machine that may be busy.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How the provider shall be set up. `oidc-provider` knows two clients: `client_id`, which sends its secret in the form,
-/// and `<client_id>-basic`, which sends it in the header. `django-oauth-toolkit` does not care how they send it, and gives
-/// `client_id` people's tokens only, `<client_id>-machine` its own only.
+/// Which server. Its program says what clients it knows, and how they may authenticate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The npm package `oidc-provider`.
+    OidcProvider,
+    /// The npm package `@node-oauth/oauth2-server`.
+    NodeOauth,
+    /// The npm package `oauth2-mock-server`. It needs an issuer.
+    Mock,
+    /// The Python package `django-oauth-toolkit`. It needs an issuer.
+    Django,
+}
+
+impl Program {
+    /// The command that starts it. What is Python's runs with the Python that `POSTERN_INTEROP_PYTHON` names.
+    fn command(self) -> Command {
+        let (program, file) = match self {
+            Self::OidcProvider => (tools::node(), "scripts/provider.mjs"),
+            Self::NodeOauth => (tools::node(), "tests/interop/node_oauth_provider.mjs"),
+            Self::Mock => (tools::node(), "tests/interop/mock_provider.mjs"),
+            Self::Django => (tools::interop_python(), "tests/interop/django_provider.py"),
+        };
+        let mut command = Command::new(program);
+        command.arg(tools::made(file));
+        command
+    }
+}
+
+/// How the provider shall be set up.
 #[derive(Debug, Clone)]
 pub struct ProviderOptions {
+    /// Which server.
+    pub program: Program,
     /// Where it may send the browser back to.
     pub redirect_uri: String,
     /// Life of its access tokens, in seconds.
@@ -36,15 +63,16 @@ pub struct ProviderOptions {
     pub client_secret: String,
     /// Its https origin, if the test stands in for a proxy before it that ends TLS.
     pub issuer: Option<String>,
-    /// Whether it refuses authorization requests without `code_challenge` (`django-oauth-toolkit` always does).
+    /// Whether it refuses authorization requests without `code_challenge`, where it can and does not always do so.
     pub pkce_required: bool,
 }
 
 impl ProviderOptions {
-    /// Access tokens of one hour for the client `saas` with the secret `saassecret`.
+    /// `oidc-provider`, with access tokens of one hour for the client `saas` with the secret `saassecret`.
     #[must_use]
     pub fn new(redirect_uri: &str) -> Self {
         Self {
+            program: Program::OidcProvider,
             redirect_uri: redirect_uri.to_owned(),
             access_ttl: 3_600,
             client_id: "saas".to_owned(),
@@ -105,33 +133,18 @@ pub struct Provider {
     log: Log,
     /// The process; `None` after `stop`.
     process: Option<Process>,
-    /// Its database, if it needs one. Last, so that it goes after the process.
-    _state: Option<TempDir>,
+    /// Where it may keep a database. Last, so that it goes after the process.
+    _state: TempDir,
 }
 
 impl Provider {
-    /// Starts `oidc-provider`, which lives by the clock if one is given; when this returns it answers.
+    /// Starts one, which lives by the clock if one is given; when this returns it answers.
     #[must_use]
     pub fn start(clock: Option<&Clock>, options: &ProviderOptions) -> Self {
-        let mut command = Command::new(tools::node());
-        command.arg(tools::made("scripts/provider.mjs"));
-        options.fill_environment(&mut command);
-        Self::launch(command, clock, options, None)
-    }
-
-    /// Starts `django-oauth-toolkit`, with the Python that `POSTERN_INTEROP_PYTHON` names. It needs an issuer.
-    #[must_use]
-    pub fn start_django(clock: Option<&Clock>, options: &ProviderOptions) -> Self {
         let state = TempDir::with_prefix("postern-provider-").expect("temporary directory");
-        let mut command = Command::new(tools::interop_python());
-        command.arg(tools::made("tests/interop/django_provider.py"));
+        let mut command = options.program.command();
         options.fill_environment(&mut command);
         command.env("PROVIDER_STATE", state.path());
-        Self::launch(command, clock, options, Some(state))
-    }
-
-    /// Starts a program and waits until it says where it listens.
-    fn launch(mut command: Command, clock: Option<&Clock>, options: &ProviderOptions, state: Option<TempDir>) -> Self {
         if let Some(clock) = clock {
             clock.rule(&mut command);
         }
@@ -144,7 +157,7 @@ impl Provider {
         Self { site: Site { origin, address }, log, process: Some(process), _state: state }
     }
 
-    /// Its origin, without slash at the end. `/auth`, `/token` and `/me` are its endpoints.
+    /// Its origin, without slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         self.site.origin.origin().ascii_serialization()
@@ -174,8 +187,8 @@ impl Provider {
         Browser::new(&self.site).run(authorization_url, Choice::Cancel)
     }
 
-    /// The status that its userinfo endpoint answers to an access token: 200 while the token lives, then 401. Unless
-    /// told otherwise `oidc-provider` grants each token 15 more seconds (`clockTolerance`).
+    /// The status that the userinfo endpoint of `oidc-provider` answers to an access token: 200 while the token lives,
+    /// then 401.
     #[must_use]
     pub fn userinfo(&self, access_token: &str) -> u16 {
         self.request("GET", "/me").bearer(access_token).send().status

@@ -29,7 +29,7 @@ pub(crate) fn node() -> PathBuf {
     found.expect("node is not on PATH: install Node.js and run `npm test`")
 }
 
-/// The Python that has the second authorization server.
+/// The Python that has the counterparts written in it.
 pub(crate) fn interop_python() -> PathBuf {
     let given = env::var_os("POSTERN_INTEROP_PYTHON");
     PathBuf::from(

@@ -1,20 +1,17 @@
-//! One provider, one Postern, one clock: what the tests of both providers say and do.
+//! One provider, one Postern, one clock: what the tests of all providers say and do.
 
 use std::thread;
 
 use serde_json::{Value, json};
 use url::Url;
-use workerd_tests::{Answer, Clock, Postern, Provider, ProviderOptions, Request, Setup};
+use workerd_tests::{Answer, Clock, Postern, Provider, Request, Setup};
 
 use crate::common::{self, authorize, client, connect, live, read, root, text, token};
 use crate::internet::Internet;
+use crate::servers::Server;
 
 /// Where Postern is, for the world.
 const POSTERN: &str = "https://postern.example";
-
-/// The client's secret at both providers, with every kind of character that is special somewhere: in forms, in Basic
-/// credentials (RFC 6749 §2.3.1), in JSON, in YAML.
-pub(crate) const CLIENT_SECRET: &str = r#"100% odd: a+b&c=d "e" <f> \g/ #h?i%20j {k}"#;
 
 /// Life of the providers' access tokens, in seconds.
 pub(crate) const ACCESS_TTL: u32 = 60;
@@ -27,65 +24,6 @@ pub(crate) const KEY: &str = "shop";
 
 /// The key of a connection to the other server.
 const OTHER_KEY: &str = "other";
-
-/// An authorization server that others wrote.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Server {
-    /// Its public origin, and its `iss`.
-    pub(crate) issuer: &'static str,
-    /// How it is started.
-    start: fn(Option<&Clock>, &ProviderOptions) -> Provider,
-    /// The definition of people's tokens, which the client `saas` may have.
-    pub(crate) code: &'static str,
-    /// The definition of the client's own tokens.
-    pub(crate) machine: &'static str,
-    /// The client that may have tokens of its own.
-    pub(crate) machine_client: &'static str,
-    /// Its token endpoint.
-    pub(crate) token_path: &'static str,
-    /// Its revocation endpoint (RFC 7009).
-    pub(crate) revocation_path: &'static str,
-}
-
-/// The npm package `oidc-provider`.
-pub(crate) const OIDC_PROVIDER: Server = Server {
-    issuer: "https://oidc.example",
-    start: Provider::start,
-    code: include_str!("../../../interop/oidc_provider_code.yml"),
-    machine: include_str!("../../../interop/oidc_provider_machine.yml"),
-    machine_client: "saas-basic",
-    token_path: "/token",
-    revocation_path: "/token/revocation",
-};
-
-/// The Python package `django-oauth-toolkit`.
-pub(crate) const DJANGO: Server = Server {
-    issuer: "https://django.example",
-    start: Provider::start_django,
-    code: include_str!("../../../interop/django_code.yml"),
-    machine: include_str!("../../../interop/django_machine.yml"),
-    machine_client: "saas-machine",
-    token_path: "/token/",
-    revocation_path: "/revoke_token/",
-};
-
-impl Server {
-    /// Starts it behind a proxy that ends TLS, with PKCE required.
-    pub(crate) fn start(&self, clock: &Clock) -> Provider {
-        let mut options = ProviderOptions::new(&callback()).access_ttl(ACCESS_TTL);
-        CLIENT_SECRET.clone_into(&mut options.client_secret);
-        options.issuer = Some(self.issuer.to_owned());
-        options.pkce_required = true;
-        (self.start)(Some(clock), &options)
-    }
-
-    /// The definition of people's tokens, without the line that names the issuer.
-    pub(crate) fn code_without_issuer(&self) -> String {
-        let (named, rest): (Vec<_>, Vec<_>) = self.code.lines().partition(|line| line.contains("issuer:"));
-        assert_eq!(named.len(), 1, "{named:?}");
-        rest.join("\n")
-    }
-}
 
 /// A Postern with all its rules on (https, public names), and a provider that it reaches under its https name.
 pub(crate) struct Stage {
@@ -117,11 +55,11 @@ impl Stage {
     /// The same with the other server beside, to which there is another connection.
     pub(crate) fn start_beside(server: Server) -> (Self, Provider) {
         let clock = Clock::new();
-        let other = if server.issuer == DJANGO.issuer { OIDC_PROVIDER } else { DJANGO };
+        let other = server.other();
         let (provider, beside) = (server.start(&clock), other.start(&clock));
         let internet = Internet::of(&[&provider, &beside]);
         let stage = Self::start_in(internet, server, clock, provider);
-        connect(&stage.postern, &stage.root, OTHER_KEY, other.code, &secrets("saas"));
+        connect(&stage.postern, &stage.root, OTHER_KEY, other.code, &secrets("saas", other));
         (stage, beside)
     }
 
@@ -141,12 +79,13 @@ impl Stage {
 
     /// The same, by another definition.
     pub(crate) fn connect_people_by(&self, definition: &str) {
-        connect(&self.postern, &self.root, KEY, definition, &secrets("saas"));
+        connect(&self.postern, &self.root, KEY, definition, &secrets("saas", self.server));
     }
 
     /// A connection to the client's own tokens.
     pub(crate) fn connect_machine(&self) {
-        connect(&self.postern, &self.root, KEY, self.server.machine, &secrets(self.server.machine_client));
+        let secrets = secrets(self.server.machine_client, self.server);
+        connect(&self.postern, &self.root, KEY, self.server.machine, &secrets);
     }
 
     /// The URL that a person must open.
@@ -232,8 +171,23 @@ impl Stage {
 
     /// What the provider answers to a form of the client's, sent past Postern, to one of its endpoints.
     pub(crate) fn past_postern(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        let credentials = [("client_id", "saas"), ("client_secret", CLIENT_SECRET)];
+        let credentials = [("client_id", "saas"), ("client_secret", self.server.client_secret)];
         self.provider.request("POST", path).form(&[form, &credentials].concat()).send()
+    }
+
+    /// The refresh token that the provider gave last.
+    #[track_caller]
+    pub(crate) fn last_refresh_token(&self) -> String {
+        let given = self.internet.token_requests().iter().rev().find_map(|each| each.answered("refresh_token"));
+        given.unwrap_or_else(|| panic!("no refresh token: {:?}", self.internet))
+    }
+
+    /// Fails unless the provider refuses a refresh token.
+    #[track_caller]
+    pub(crate) fn assert_dead(&self, refresh_token: &str) {
+        let renewal = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        let refused = self.past_postern(self.server.token_path, &renewal).expect_status(400).json();
+        assert_eq!(refused.get("error"), Some(&json!("invalid_grant")), "{refused}");
     }
 
     /// Lets the live token expire and has it renewed, by many reads at once: all get the same, good token, and the old one
@@ -290,9 +244,14 @@ pub(crate) fn callback() -> String {
     format!("{POSTERN}{}", common::CALLBACK)
 }
 
-/// The secrets of a connection.
-fn secrets(client_id: &str) -> Value {
-    json!({ "client_id": client_id, "client_secret": CLIENT_SECRET })
+/// The secrets of a connection to a server.
+fn secrets(client_id: &str, server: Server) -> Value {
+    json!({ "client_id": client_id, "client_secret": server.client_secret })
+}
+
+/// A query parameter of a URL, if it is there.
+pub(crate) fn find_parameter(url: &str, name: &str) -> Option<String> {
+    self::url(url).query_pairs().find_map(|(each, value)| (each == name).then(|| value.into_owned()))
 }
 
 /// A redirect back to Postern with another state.
