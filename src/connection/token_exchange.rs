@@ -7,8 +7,8 @@
 //! Leaves to others: minting `state` and the code verifier, sending, deadlines, storing tokens, and what a failure means
 //! for the connection (`refresh`).
 //!
-//! Client authentication by Basic follows RFC 6749 §2.3.1: id and secret are form-encoded before they are joined. Fides
-//! sends them raw; the two differ only for ids and secrets with reserved characters.
+//! Client authentication by Basic follows RFC 6749 §2.3.1: id and secret are form-encoded before they are joined, a space
+//! as `%20`. Fides sends them raw; the two differ only for ids and secrets with reserved characters.
 
 pub mod answer;
 mod exchange;

@@ -167,7 +167,7 @@ impl Exchange<'_> {
                 // RFC 6749 §2.3.1 for a client, RFC 7617 §2 for a test.
                 let encode = |text: &SecretText| match self.action {
                     Action::Test => text.expose().to_owned(),
-                    _ => form::component(text.expose()),
+                    _ => form::credential(text.expose()),
                 };
                 let pair = SecretText::new(format!("{}:{}", encode(&user), encode(&password)));
                 let value = format!("Basic {}", STANDARD.encode(pair.expose()));

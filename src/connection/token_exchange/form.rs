@@ -6,13 +6,19 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-/// What stands for itself: RFC 3986 §2.3, `unreserved`. A space becomes `+`.
+/// What stands for itself: RFC 3986 §2.3, `unreserved`.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A name or value, encoded (RFC 6749 appendix B).
+/// A name or value, encoded (RFC 6749 appendix B); a space becomes `+`.
 pub(super) fn component(text: &str) -> String {
     // An encoded text holds `%20` only where the text had a space: a `%` of its own is `%25` by now.
-    utf8_percent_encode(text, COMPONENT).to_string().replace("%20", "+")
+    credential(text).replace("%20", "+")
+}
+
+/// An id or a secret, encoded for Basic (RFC 6749 §2.3.1). A space becomes `%20`, which every form decoder reads as a space;
+/// some servers decode percent signs only, and a `+` would stay one.
+pub(super) fn credential(text: &str) -> String {
+    utf8_percent_encode(text, COMPONENT).to_string()
 }
 
 /// Names and values, encoded and joined.
@@ -84,5 +90,15 @@ mod tests {
             assert_eq!(read, [("k".into(), value.into())], "{value}");
         }
         assert_eq!(component("a b+%20"), "a+b%2B%2520");
+    }
+
+    /// RFC 6749 §2.3.1: what decodes forms and what decodes percent signs read the same.
+    #[test]
+    fn a_credential_is_read_the_same_by_every_decoder() {
+        let secret = "100% odd: a+b&c=d \"e\" <f> \\g/ #h?i%20j {k}";
+        let encoded = credential(secret);
+        assert!(!encoded.contains(['+', ' ', ':']), "{encoded}");
+        assert_eq!(url::form_urlencoded::parse(encoded.as_bytes()).next(), Some((secret.into(), "".into())));
+        assert_eq!(percent_encoding::percent_decode_str(&encoded).decode_utf8().as_deref(), Ok(secret));
     }
 }

@@ -230,8 +230,8 @@ fn golden_basic_request() {
     let special = SecretText::new("a:b c%".to_owned());
     let values = values.with("client_secret", &special);
     let request = token_request(&definition, &values, &policy).unwrap();
-    // CID:a%3Ab+c%25
-    assert_eq!(header(&request, "authorization"), ["Basic Q0lEOmElM0FiK2MlMjU="]);
+    // CID:a%3Ab%20c%25
+    assert_eq!(header(&request, "authorization"), ["Basic Q0lEOmElM0FiJTIwYyUyNQ=="]);
     let refused = token_request(&definition, &values, &OutboundPolicy::default());
     assert!(matches!(refused, Err(RequestProblem::Unusable { place: "host", .. })));
 }
