@@ -31,6 +31,8 @@ pub enum Program {
     Mock,
     /// The Python package `django-oauth-toolkit`. It needs an issuer.
     Django,
+    /// The Python package `Authlib`. It needs an issuer.
+    Authlib,
 }
 
 impl Program {
@@ -41,6 +43,7 @@ impl Program {
             Self::NodeOauth => (tools::node(), "tests/interop/node_oauth_provider.mjs"),
             Self::Mock => (tools::node(), "tests/interop/mock_provider.mjs"),
             Self::Django => (tools::interop_python(), "tests/interop/django_provider.py"),
+            Self::Authlib => (tools::interop_python(), "tests/interop/authlib_provider.py"),
         };
         let mut command = Command::new(program);
         command.arg(tools::made(file));

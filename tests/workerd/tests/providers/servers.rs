@@ -107,6 +107,22 @@ pub(crate) const DJANGO: Server = Server {
     after_a_guess: [200, 200],
 };
 
+/// The Python package `Authlib`.
+pub(crate) const AUTHLIB: Server = Server {
+    url: "https://authlib.example",
+    program: Program::Authlib,
+    issuer: Some("https://authlib.example"),
+    code: include_str!("../../../interop/authlib_code.yml"),
+    machine: include_str!("../../../interop/authlib_machine.yml"),
+    machine_client: "saas-machine",
+    client_secret: ODD_SECRET,
+    token_path: "/token",
+    withdrawal_path: "/revoke",
+    declined: "(access_denied)",
+    unverified: "invalid_request",
+    after_a_guess: [200, 200],
+};
+
 impl Server {
     /// Starts it behind a proxy that ends TLS, with PKCE required where that can be said.
     pub(crate) fn start(&self, clock: &Clock) -> Provider {
