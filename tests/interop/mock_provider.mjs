@@ -4,13 +4,14 @@
 //
 // Reads the variables of scripts/provider.mjs. `PUT /fault` orders what every token request is answered from then on, by a
 // JSON object; `{}` ends it:
-//   status    status code
-//   headers   header fields to add
-//   body      the whole JSON body
-//   members   members of the good body to set, or to leave out where they are null
-//   text      the whole body as it is, of the media type `type`
-//   hangsUp   close the connection without an answer
-//   waits     milliseconds before the answer
+//   status      status code
+//   headers     header fields to add
+//   body        the whole JSON body
+//   members     members of the good body to set, or to leave out where they are null
+//   text        the whole body as it is, of the media type `type`
+//   hangsUp     close the connection without an answer
+//   waits       milliseconds before the answer
+//   revocation  status code of revocations
 import { once } from 'node:events';
 import express from 'express';
 import { createLocalJWKSet, jwtVerify } from 'jose';
@@ -40,6 +41,10 @@ service.on('beforeResponse', (answer, { res }) => {
   const send = text === undefined ? json : () => res.type(type).send(text);
   if (fault.hangsUp) res.json = () => res.destroy();
   else res.json = (value) => void setTimeout(send, fault.waits ?? 0, value);
+});
+
+service.on('beforeRevoke', (answer) => {
+  answer.statusCode = fault.revocation ?? 200;
 });
 
 function withMembers(body, members) {

@@ -15,14 +15,14 @@ const OF_ONE_CONNECTION: [&str; 6] =
 pub(crate) struct Exchange {
     /// What Postern asked.
     pub(crate) request: MockRequest,
-    /// What the provider answered.
-    pub(crate) answer: Answer,
+    /// What the provider answered; `None` where it hung up.
+    pub(crate) answer: Option<Answer>,
 }
 
 impl Exchange {
     /// A text of the answer, if it is JSON that has it.
     pub(crate) fn answered(&self, name: &str) -> Option<String> {
-        let answer: Value = serde_json::from_slice(&self.answer.body).ok()?;
+        let answer: Value = serde_json::from_slice(&self.answer.as_ref()?.body).ok()?;
         answer.get(name)?.as_str().map(ToOwned::to_owned)
     }
 }
@@ -46,7 +46,7 @@ impl Internet {
             let origin = format!("{scheme}://{}", request.host);
             let Some((_, address)) = sites.iter().find(|(url, _)| *url == origin) else { return MockAnswer::close() };
             let answer = pass_on(request, &format!("http://{address}{}", request.target));
-            let passed = back(&answer);
+            let passed = answer.as_ref().map_or_else(MockAnswer::close, back);
             written.lock().unwrap().push(Exchange { request: request.clone(), answer });
             passed
         });
@@ -70,11 +70,12 @@ impl fmt::Debug for Internet {
     }
 }
 
-/// Asks the provider as a proxy that ends TLS does.
-fn pass_on(request: &MockRequest, url: &str) -> Answer {
+/// Asks the provider as a proxy that ends TLS does; `None` where it hangs up.
+fn pass_on(request: &MockRequest, url: &str) -> Option<Answer> {
     let passed = Request::new(&request.method, url).header("Host", &request.host).header("X-Forwarded-Proto", "https");
     let passed = kept(&request.headers).fold(passed, |passed, (name, value)| passed.header(name, value));
-    if request.body.is_empty() { passed.send() } else { passed.body("", request.body.clone()).send() }
+    let passed = if request.body.is_empty() { passed } else { passed.body("", request.body.clone()) };
+    passed.try_send().ok()
 }
 
 /// The provider's answer as the mock's own.

@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod faults;
 mod internet;
 mod servers;
 mod stage;
@@ -234,7 +235,7 @@ fn wrong_secret(server: Server) {
     set("another one");
     let refused = stage.read().expect_status(502).json();
     assert!(refused["detail"].as_str().unwrap().contains("(invalid_client)"), "{refused}");
-    assert_eq!(stage.internet.exchanges()[0].answer.status, 401);
+    assert_eq!(stage.internet.exchanges()[0].answer.as_ref().unwrap().status, 401);
     set(server.client_secret);
     assert_eq!(stage.api(&stage.live()), 200);
 }

@@ -17,7 +17,7 @@ const POSTERN: &str = "https://postern.example";
 pub(crate) const ACCESS_TTL: u32 = 60;
 
 /// How many read an expired token at once.
-const READERS: usize = 8;
+pub(crate) const READERS: usize = 8;
 
 /// The key of the connection.
 pub(crate) const KEY: &str = "shop";
