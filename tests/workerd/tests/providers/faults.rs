@@ -47,11 +47,13 @@ struct Row {
     error: Option<&'static str>,
     /// How long the provider is left alone, in seconds.
     wait: RangeInclusive<i64>,
+    /// What readers get.
+    status: u16,
 }
 
 /// A row without an error code.
 fn row(name: &'static str, fault: Value, shown: Shown, wait: RangeInclusive<i64>) -> Row {
-    Row { name, fault, shown, error: None, wait }
+    Row { name, fault, shown, error: None, wait, status: 502 }
 }
 
 /// The faults. The provider's clock shows `now`.
@@ -89,6 +91,7 @@ fn rows(now: i64) -> Vec<Row> {
         row("a life of millennia", with("expires_in", json!(1_000_000_000_000_u64)), UNREADABLE, FIRST),
         row("a life in words", with("expires_in", json!("soon")), UNREADABLE, FIRST),
         row("another token_type", with("token_type", json!("mac")), UNREADABLE, FIRST),
+        Row { status: 504, ..row("504", json!({ "status": 504 }), ["in_doubt", "provider", "timed_out"], FIRST) },
         row("hangs up", json!({ "hangsUp": true }), ["in_doubt", "provider", "unreachable"], FIRST),
     ]
 }
@@ -154,10 +157,10 @@ fn each_fault_is_told_and_waited_for_and_over_when_the_provider_is_well_again() 
     let count = rows(0).len();
     for index in 0..count {
         stage.let_expire();
-        let Row { name, fault, shown: expected, error, wait } = rows(stage.clock.now()).swap_remove(index);
+        let Row { name, fault, shown: expected, error, wait, status } = rows(stage.clock.now()).swap_remove(index);
         let refresh_token = stage.last_refresh_token();
         order(&stage, &fault);
-        assert_told(&stage, name, 502);
+        assert_told(&stage, name, status);
         let now = shown(&stage);
         assert_eq!(
             [&now["state"], &now["fault_class"], &now["fault"]],
@@ -171,7 +174,7 @@ fn each_fault_is_told_and_waited_for_and_over_when_the_provider_is_well_again() 
 
         order(&stage, &json!({}));
         let before = calls(&stage);
-        assert_eq!((stage.read().status, calls(&stage)), (502, before), "{name}");
+        assert_eq!((stage.read().status, calls(&stage)), (status, before), "{name}");
         // A breaker may be open for a moment longer.
         stage.clock.advance(next + 60);
         assert_eq!(stage.postern.fire_cron().status, 200);

@@ -16,6 +16,9 @@ const POSTERN: &str = "https://postern.example";
 /// Life of the providers' access tokens, in seconds.
 pub(crate) const ACCESS_TTL: u32 = 60;
 
+/// Life of their refresh tokens, where they have one.
+pub(crate) const REFRESH_TTL: i64 = 86_400;
+
 /// How many read an expired token at once.
 pub(crate) const READERS: usize = 8;
 
@@ -194,13 +197,34 @@ impl Stage {
     /// is dead at the provider. A refresh token that came twice would end the grant there.
     pub(crate) fn renew(&self, old: &str) -> String {
         self.let_expire();
+        let new = self.live_for_all();
+        self.assert_replaced(old, &new);
+        new
+    }
+
+    /// The same by many reads and the cron at once: the provider is asked once.
+    pub(crate) fn renew_by_all(&self, old: &str) -> String {
+        self.let_expire();
+        let before = self.internet.exchanges().len();
+        let new = thread::scope(|scope| {
+            let cron = scope.spawn(|| self.postern.fire_cron().status);
+            let new = self.live_for_all();
+            assert_eq!(cron.join().unwrap_or_default(), 200);
+            new
+        });
+        assert_eq!(self.internet.exchanges().len(), before + 1, "{:?}", self.internet);
+        self.assert_replaced(old, &new);
+        new
+    }
+
+    /// The token that many readers get at once.
+    fn live_for_all(&self) -> String {
         let answers = thread::scope(|scope| {
             let readers = [(); READERS].map(|()| scope.spawn(|| self.live()));
             readers.map(|reader| reader.join().unwrap_or_else(|_| panic!("a read failed")))
         });
         let [new, ..] = &answers;
         assert!(answers.iter().all(|each| each == new), "{answers:?}");
-        self.assert_replaced(old, new);
         new.clone()
     }
 
