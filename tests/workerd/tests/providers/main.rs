@@ -75,6 +75,8 @@ at_each! {
         at oidc_provider node_oauth django authlib;
     // Not at mock: it authenticates nobody.
     a_wrong_client_secret_is_named_and_the_right_one_mends_it: wrong_secret at oidc_provider node_oauth django authlib;
+    // The others decode it, or do not look at it.
+    a_secret_that_the_server_does_not_decode_goes_into_the_form: odd_secret at node_oauth;
     // Not at mock: it asks nobody.
     a_person_who_declines_leaves_the_connection_without_token: declined at oidc_provider node_oauth django authlib;
     // Not at mock: it takes any code, and any without a verifier.

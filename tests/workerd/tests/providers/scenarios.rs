@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::common::{assert_kept_secret, at, parameter};
-use crate::servers::Server;
+use crate::servers::{ODD_SECRET, Server};
 use crate::stage::{KEY, REFRESH_TTL, Stage, callback, find_parameter, with_state, without};
 
 /// Consent, use, three renewals: by eight reads at once, by the cron, by both at once.
@@ -146,6 +146,18 @@ pub(crate) fn wrong_secret(server: Server) {
     assert!(refused["detail"].as_str().unwrap().contains("(invalid_client)"), "{refused}");
     assert_eq!(stage.internet.exchanges()[0].answer.as_ref().unwrap().status, 401);
     set(server.client_secret);
+    assert_eq!(stage.api(&stage.live()), 200);
+}
+
+/// RFC 6749 §2.3.1 has a secret form-encoded in the header. A server that does not decode it refuses one with odd characters,
+/// which is said, and takes it in the form.
+pub(crate) fn odd_secret(server: Server) {
+    let stage = Stage::start(Server { client_secret: ODD_SECRET, ..server });
+    stage.connect_machine();
+    let refused = stage.read().expect_status(502).json();
+    assert!(refused["detail"].as_str().unwrap().contains("(invalid_client)"), "{refused}");
+    stage.connect_people();
+    stage.authorize_and_follow();
     assert_eq!(stage.api(&stage.live()), 200);
 }
 

@@ -6,7 +6,7 @@ use crate::stage::{ACCESS_TTL, callback};
 
 /// A client's secret with every kind of character that is special somewhere: in forms, in Basic credentials (RFC 6749
 /// §2.3.1), in JSON, in YAML.
-const ODD_SECRET: &str = r#"100% odd: a+b&c=d "e" <f> \g/ #h?i%20j {k}"#;
+pub(crate) const ODD_SECRET: &str = r#"100% odd: a+b&c=d "e" <f> \g/ #h?i%20j {k}"#;
 
 /// An authorization server that others wrote.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub(crate) struct Server {
     /// Its public origin.
     pub(crate) url: &'static str,
     /// Its program.
-    program: Program,
+    pub(crate) program: Program,
     /// How it names itself in what it sends back (RFC 9207), if it does; its definition then says so.
     pub(crate) issuer: Option<&'static str>,
     /// The definition of people's tokens, which the client `saas` may have.
