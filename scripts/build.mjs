@@ -13,7 +13,8 @@ const OUT = inRoot('build');
 const WASM = join(OUT, 'index_bg.wasm');
 const STAMP = join(OUT, '.stamp');
 const INPUTS = [
-  'Cargo.toml', 'Cargo.lock', '.cargo', 'src', 'fixtures', 'package-lock.json', 'scripts/build.mjs', 'scripts/order.mjs',
+  'Cargo.toml', 'Cargo.lock', '.cargo', 'build.rs', 'src', 'fixtures', 'package-lock.json', 'scripts/build.mjs',
+  'scripts/order.mjs',
 ];
 
 /** Builds when needed. Several processes may ask at the same time: one builds, the others wait. */

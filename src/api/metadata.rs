@@ -1,12 +1,12 @@
-//! What everybody may know of this authorization server: its metadata (RFC 8414) and its public keys (RFC 7517). Both may
-//! be cached.
+//! What everybody may know of this service: its metadata (RFC 8414), its public keys (RFC 7517), and the description of its
+//! API (OpenAPI 3.1). All may be cached.
 
 use http::{HeaderValue, header};
 
 use super::{Context, OK, Ports, answer::Answer, error::ApiError};
 use crate::authorization_server::metadata;
 
-/// How long a cache may keep either. Keys are published before they sign, by whoever sets `publish_from`.
+/// How long a cache may keep each. Keys are published before they sign, by whoever sets `publish_from`.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// `GET /.well-known/oauth-authorization-server`.
@@ -25,4 +25,11 @@ pub(super) fn metadata<P: Ports>(context: &Context<'_, P>) -> Result<Answer, Api
 pub(super) async fn keys<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     let keys = context.deployment.authority(context.ports).await?.jwks(context.ports.now());
     Ok(Answer::json(OK, &keys)?.with(header::CACHE_CONTROL, CACHED))
+}
+
+/// `GET /openapi.json`: the description of the whole API, which is `openapi.json` in this folder.
+pub(super) fn openapi() -> Answer {
+    /// Without white space; see `build.rs`.
+    const DOCUMENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json"));
+    Answer::json_bytes(OK, DOCUMENT.to_vec()).with(header::CACHE_CONTROL, CACHED)
 }

@@ -258,6 +258,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
         Route::Revoke => revocation::revoke(context).await,
         Route::Metadata => metadata::metadata(context),
         Route::Keys => metadata::keys(context).await,
+        Route::OpenApi => Ok(metadata::openapi()),
         Route::Metrics => metrics::show(context).await,
         Route::Audit => audit::list(context).await,
         Route::CreateClient => client::create(context).await,

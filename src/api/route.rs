@@ -28,6 +28,8 @@ pub enum Route {
     Metadata,
     /// RFC 7517 §5.
     Keys,
+    /// The description of this API.
+    OpenApi,
     /// Lists what was done and what was refused.
     Audit,
     /// Registers a client.
@@ -157,6 +159,7 @@ impl Route {
             Self::Revoke => "/api/v1/oauth/revoke",
             Self::Metadata => "/.well-known/oauth-authorization-server",
             Self::Keys => "/.well-known/jwks.json",
+            Self::OpenApi => "/openapi.json",
             Self::Audit => "/api/v1/oauth/audit",
             Self::CreateClient | Self::ListClients => "/api/v1/oauth/client",
             Self::ReadClient(_) | Self::UpdateClient(_) | Self::DeleteClient(_) => "/api/v1/oauth/client/{client_id}",
@@ -199,7 +202,7 @@ impl Route {
     #[must_use]
     pub const fn required_scope(&self) -> Option<&'static str> {
         match self {
-            Self::Health | Self::Ready | Self::Metadata | Self::Keys | Self::Callback
+            Self::Health | Self::Ready | Self::Metadata | Self::Keys | Self::OpenApi | Self::Callback
             // Clients authenticate here by their own credentials.
             | Self::Token | Self::Introspect | Self::Revoke
             // Whoever has the link.

@@ -16,6 +16,7 @@ pub(super) fn at(segments: &[String]) -> Option<Vec<(Method, Route)>> {
         ["api", "v1", "oauth", "revoke"] => vec![(Method::POST, Route::Revoke)],
         [".well-known", "oauth-authorization-server"] => vec![(Method::GET, Route::Metadata)],
         [".well-known", "jwks.json"] => vec![(Method::GET, Route::Keys)],
+        ["openapi.json"] => vec![(Method::GET, Route::OpenApi)],
         ["api", "v1", "oauth", "audit"] => vec![(Method::GET, Route::Audit)],
         ["api", "v1", "oauth", "client", rest @ ..] => return at_client(rest),
         ["api", "v1", "oauth", "role"] => vec![(Method::GET, Route::Roles)],

@@ -19,7 +19,8 @@ fn after(route: &Route) -> Option<Route> {
         Route::Introspect => Route::Revoke,
         Route::Revoke => Route::Metadata,
         Route::Metadata => Route::Keys,
-        Route::Keys => Route::Audit,
+        Route::Keys => Route::OpenApi,
+        Route::OpenApi => Route::Audit,
         Route::Audit => Route::CreateClient,
         Route::CreateClient => Route::ListClients,
         Route::ListClients => Route::ReadClient(id()),
@@ -99,7 +100,7 @@ fn no_guarded_route_answers_without_a_token() {
         }
     }
     let forms = ["/api/v1/oauth/token", "/api/v1/oauth/introspect", "/api/v1/oauth/revoke"];
-    let published = ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json"];
+    let published = ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json", "/openapi.json"];
     let expected = [
         &["/health", "/ready"],
         &forms[..],
@@ -183,7 +184,8 @@ fn every_answer_is_private_and_not_sniffed() {
     }
     for answer in answers {
         // What is published may be cached; nothing else, no error of those routes either.
-        let published = answer.status == 200 && answer.log.contains("/.well-known/");
+        let published =
+            answer.status == 200 && ["/.well-known/", "/openapi.json"].iter().any(|path| answer.log.contains(path));
         let caching = if published { "public, max-age=300" } else { "no-store" };
         assert_eq!(answer.header("cache-control"), caching, "{answer:?}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
