@@ -27,7 +27,7 @@ fn status(postern: &Postern, client: &Client, token: &str) -> Value {
 #[track_caller]
 fn revoke(postern: &Postern, client: &Client, token: &str) {
     let answer = about(postern.post(REVOKE), client, token).expect_status(200);
-    assert_eq!(answer.text(), "");
+    assert_eq!((answer.header("content-type"), answer.text().as_str()), (Some("application/json"), "{}"));
 }
 
 /// A new client and its token.
