@@ -3,11 +3,7 @@
 
 use serde_json::Value;
 
-use super::{
-    Body,
-    error::ApiError,
-    input::{NO_SWITCH, unusable},
-};
+use super::{Body, error::ApiError, input};
 use crate::protocol::{
     form::Form,
     page::{Page, PageQuery},
@@ -40,7 +36,7 @@ impl Wanted {
         let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
         let mut actions = Vec::new();
         for action in ["consent", "access", "erasure"] {
-            if switch(&form, action)? {
+            if input::switch(request, action)?.unwrap_or_default() {
                 actions.push(action);
             }
         }
@@ -77,16 +73,11 @@ impl Wanted {
 pub(super) fn system_type(form: &Form) -> Result<Option<&str>, ApiError> {
     let system_type = form.parameter("system_type")?;
     if system_type.is_some_and(|system_type| !SYSTEM_TYPES.contains(&system_type)) {
-        return Err(unusable("enum", "system_type", format!("Input should be one of: {}", SYSTEM_TYPES.join(", "))));
+        return Err(input::unusable(
+            "enum",
+            "system_type",
+            format!("Input should be one of: {}", SYSTEM_TYPES.join(", ")),
+        ));
     }
     Ok(system_type)
-}
-
-/// A parameter that is true or false; false when it is missing, as in Fides.
-fn switch(form: &Form, name: &'static str) -> Result<bool, ApiError> {
-    match form.parameter(name)? {
-        None | Some("false" | "0") => Ok(false),
-        Some("true" | "1") => Ok(true),
-        Some(_) => Err(unusable("bool_parsing", name, NO_SWITCH)),
-    }
 }

@@ -103,12 +103,9 @@ pub(super) fn switch(request: &http::Request<Body>, name: &'static str) -> Resul
     match word.to_ascii_lowercase().as_str() {
         "true" | "1" | "t" | "yes" | "y" | "on" => Ok(Some(true)),
         "false" | "0" | "f" | "no" | "n" | "off" => Ok(Some(false)),
-        _ => Err(unusable("bool_parsing", name, NO_SWITCH)),
+        _ => Err(unusable("bool_parsing", name, "Input should be a valid boolean, unable to interpret input")),
     }
 }
-
-/// What is said of a parameter that is neither true nor false.
-pub(super) const NO_SWITCH: &str = "Input should be a valid boolean, unable to interpret input";
 
 /// 422 for a parameter of the query that cannot be read.
 pub(super) fn unusable(kind: &'static str, name: &'static str, msg: impl Into<String>) -> ApiError {

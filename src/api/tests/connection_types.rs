@@ -59,6 +59,7 @@ fn connection_types_are_filtered_and_paged() {
         ("?access=false&erasure=1", vec![full]),
         ("?consent=true&search=json", vec![]),
         ("?consent=true&access=true", vec![full, service]),
+        ("?consent=Yes&access=off", vec![full]),
         ("?page=2&size=2", vec![code_flow]),
         ("?page=3&size=2", vec![]),
         ("?search=full&unknown=1", vec![full]),
