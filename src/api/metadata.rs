@@ -1,5 +1,5 @@
 //! What everybody may know of this service: its metadata (RFC 8414), its public keys (RFC 7517), and the description of its
-//! API (OpenAPI 3.1). All may be cached.
+//! API. All may be cached.
 
 use http::{HeaderValue, header};
 

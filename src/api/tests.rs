@@ -1,7 +1,8 @@
 //! The whole API on the host: requests in, answers out, over the ports in memory.
 //!
 //! Every secret in these tests holds [`CANARY`]; each answer is searched for it, so that the whole suite is the test of
-//! L1: no secret in a line of the log, none in the body of an error.
+//! L1: no secret in a line of the log, none in the body of an error. Each is also held against the document of the API, see
+//! [`openapi`].
 
 mod allowed_hosts;
 mod assertions;
@@ -38,6 +39,7 @@ mod kept_members;
 mod list_filters;
 mod messages;
 mod metrics;
+mod openapi;
 mod provider_credentials;
 mod refresh_alarms;
 mod refresh_doubts;
@@ -74,7 +76,7 @@ use super::{
     route::{BROWSER_HEADERS, READ_HEADERS, is_for_browsers},
 };
 use crate::{
-    config::{Problem, tests::read_with},
+    config::{Problem, compatibility::Compatibility, tests::read_with},
     memory::{Memory, turns},
     ports::Clock,
     protocol::time::UnixSeconds,
@@ -113,8 +115,18 @@ pub(super) struct Answered {
 }
 
 impl Answered {
+    /// Takes the answer to a request apart, after both were held against the document.
+    fn new(host: &Host, request: &http::Request<Body>, handled: Handled) -> Self {
+        let settings = host.deployment.as_ref().map(|deployment| &deployment.settings);
+        // The document says what is answered by default.
+        if settings.is_ok_and(|settings| settings.compatibility == Compatibility::STRICT) || settings.is_err() {
+            openapi::exchange::check(request, &handled);
+        }
+        Self::alone(handled)
+    }
+
     /// Takes an answer apart, and searches log and error for secrets (L1).
-    fn new(handled: Handled) -> Self {
+    fn alone(handled: Handled) -> Self {
         let (parts, body) = handled.response.into_parts();
         let log = serde_json::to_string(&handled.log).unwrap();
         let answered = Self { status: parts.status.as_u16(), headers: parts.headers, body, log };
@@ -202,27 +214,28 @@ impl Host {
     /// Sends a request and waits for the answer; work behind it goes on only as far as the answer needs it.
     pub(super) fn send(&self, request: &http::Request<Body>) -> Answered {
         let request = as_it_reaches_us(request);
-        Answered::new(self.pool.borrow_mut().run_until(handle(&self.deployment, &self.memory, &request)))
+        let handled = self.pool.borrow_mut().run_until(handle(&self.deployment, &self.memory, &request));
+        Answered::new(self, &request, handled)
     }
 
     /// Sends requests at the same time: each runs until it waits for the provider before the next one begins.
     pub(super) fn send_all(&self, requests: &[http::Request<Body>]) -> Vec<Answered> {
         let requests: Vec<_> = requests.iter().map(as_it_reaches_us).collect();
         let all = join_all(requests.iter().map(|request| handle(&self.deployment, &self.memory, request)));
-        self.pool.borrow_mut().run_until(all).into_iter().map(Answered::new).collect()
+        let all = self.pool.borrow_mut().run_until(all);
+        requests.iter().zip(all).map(|(request, handled)| Answered::new(self, request, handled)).collect()
     }
 
     /// Sends requests at the same time, but lets others run so many times before each one after the first.
     pub(super) fn send_staggered(&self, requests: &[http::Request<Body>], late: u32) -> Vec<Answered> {
-        let one = |(index, request): (u32, &http::Request<Body>)| {
-            let request = as_it_reaches_us(request);
-            async move {
-                turns(index * late).await;
-                handle(&self.deployment, &self.memory, &request).await
-            }
+        let requests: Vec<_> = requests.iter().map(as_it_reaches_us).collect();
+        let one = async |(index, request): (u32, &http::Request<Body>)| {
+            turns(index * late).await;
+            handle(&self.deployment, &self.memory, request).await
         };
-        let all = join_all((0..).zip(requests).map(one));
-        self.pool.borrow_mut().run_until(all).into_iter().map(Answered::new).collect()
+        let all = join_all((0..).zip(&requests).map(one));
+        let all = self.pool.borrow_mut().run_until(all);
+        requests.iter().zip(all).map(|(request, handled)| Answered::new(self, request, handled)).collect()
     }
 
     /// Runs the work behind requests until nothing is left that can go on.

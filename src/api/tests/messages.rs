@@ -107,7 +107,7 @@ fn a_link_preview_uses_no_state_up() {
 /// A request that breaks off is answered like any other error, and its cause is in the log.
 #[test]
 fn a_request_that_breaks_off_is_an_error_in_json() {
-    let answer = Answered::new(unreadable(&"stream cut"));
+    let answer = Answered::alone(unreadable(&"stream cut"));
     assert_error(&answer, 400, "invalid_request");
     assert!(answer.log.contains("unreadable request: stream cut"), "{}", answer.log);
     assert!(answer.log.contains(answer.header("x-request-id")));

@@ -257,7 +257,10 @@ fn tokens_that_come_too_late_are_given_back() {
     host.memory.slow_down(|sent| parameter(sent, "code") == "canary-code-2");
     let slow = callback(&format!("state={}&code=canary-code-2", host.state("shop")));
     let begin = root(&host, "GET", "/authorize");
-    let send = async |request| Answered::new(handle(&host.deployment, &host.memory, &request).await);
+    let send = async |request| {
+        let handled = handle(&host.deployment, &host.memory, &request).await;
+        Answered::new(&host, &request, handled)
+    };
     let overtaking = async {
         let url = url::Url::parse(send(begin).await.json().as_str().unwrap()).unwrap();
         send(callback(&format!("state={}&code=canary-code-3", query(&url, "state")))).await
