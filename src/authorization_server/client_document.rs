@@ -12,6 +12,7 @@ use crate::{
     },
     protocol::{
         jwk::JwkSet,
+        number::whole,
         scope::{SCOPE_LIMIT, Scope},
         time::{Seconds, UnixSeconds},
         validation::{Issue, Step},
@@ -231,18 +232,14 @@ impl<'a> Reader<'a> {
 
     /// A whole number between two bounds.
     fn number(&mut self, member: &'static str, least: u64, most: u64) -> Option<u64> {
-        let value = self.given(member)?;
-        let number = value.as_u64();
-        if number.is_some_and(|number| (least..=most).contains(&number)) {
-            return number;
-        }
-        let issue = match (value.as_i64(), number) {
-            (None, None) => Issue::new("int_type", at(member), "Input should be a valid integer"),
-            (_, Some(number)) if number > most => {
+        let issue = match whole(self.given(member)?).map(u64::try_from) {
+            Some(Ok(number)) if (least..=most).contains(&number) => return Some(number),
+            None => Issue::new("int_type", at(member), "Input should be a valid integer"),
+            Some(Ok(number)) if number > most => {
                 let msg = format!("Input should be less than or equal to {most}");
                 Issue::new("less_than_equal", at(member), msg)
             }
-            _ => {
+            Some(_) => {
                 let msg = format!("Input should be greater than or equal to {least}");
                 Issue::new("greater_than_equal", at(member), msg)
             }
@@ -439,6 +436,7 @@ mod tests {
     fn a_secret_expires_at_an_instant_to_come() {
         let read = |at: Value| read_client_request(&json!({ "secret_expires_at": at }), NOW);
         assert_eq!(read(json!(NOW.0 + 1)).unwrap().secret_expires_at, Some(UnixSeconds(NOW.0 + 1)));
+        assert_eq!(read(json!(1.9e9)).unwrap().secret_expires_at, Some(UnixSeconds(1_900_000_000)));
         assert_eq!(read(json!(null)).unwrap().secret_expires_at, None);
         for (bad, kind) in [
             (json!(NOW.0), "greater_than_equal"),
@@ -446,7 +444,7 @@ mod tests {
             (json!(LAST_INSTANT + 1), "less_than_equal"),
             (json!(u64::MAX), "less_than_equal"),
             (json!("2030-01-01"), "int_type"),
-            (json!(1.9e9), "int_type"),
+            (json!(1_900_000_000.5), "int_type"),
             (json!(true), "int_type"),
         ] {
             assert_eq!(wrong(read(bad.clone()))[0].0, kind, "{bad}");
@@ -484,6 +482,7 @@ mod tests {
         let body = json!({"overlap_minutes": 90, "secret_expires_at": NOW.0 + 9, "revoke_tokens": false});
         let read = read_rotation_request(&body, NOW).unwrap();
         assert_eq!((read.overlap, read.secret_expires_at), (Seconds(5400), Some(UnixSeconds(NOW.0 + 9))));
+        assert_eq!(read_rotation_request(&json!({"overlap_minutes": 90.0}), NOW).unwrap().overlap, Seconds(5400));
         assert!(read_rotation_request(&json!({"revoke_tokens": true}), NOW).unwrap().revoke_tokens);
         for (bad, kind) in [
             (json!({"overlap_minutes": -1}), "greater_than_equal"),

@@ -9,6 +9,7 @@ pub mod host;
 pub mod json_text;
 pub mod jwk;
 pub mod members;
+pub mod number;
 pub mod page;
 pub mod pkce;
 pub mod scope;

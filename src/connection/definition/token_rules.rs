@@ -14,7 +14,7 @@ use crate::{
         fault::{CLASSES, FaultClass},
         token_exchange::kept::may_be_kept,
     },
-    protocol::time::Seconds,
+    protocol::{number::whole, time::Seconds},
 };
 
 /// Longest lifetime of a token that is believed: ten years, 10 × 365 days.
@@ -77,7 +77,7 @@ fn read_keep(node: &Node<'_>, secrets: &[String], issues: &mut Issues) -> Vec<St
 /// Reads seconds: a whole number, also as text, from `lowest` to `highest`. Worded as Fides does, for `expires_in`.
 fn read_seconds(node: &Node<'_>, (lowest, highest): (u64, u64), issues: &mut Issues) -> Option<Seconds> {
     let seconds = match node.given()? {
-        Value::Number(number) => number.as_i64(),
+        number @ Value::Number(_) => whole(number),
         Value::String(text) => text.trim().parse::<i64>().ok(),
         _ => None,
     };

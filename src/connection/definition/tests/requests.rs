@@ -195,7 +195,9 @@ fn strategies_are_known_by_name() {
 #[test]
 fn a_lifetime_is_a_whole_number_of_seconds() {
     let place = "/client_config/authentication/configuration/expires_in";
-    for (value, seconds) in [(json!(3600), Some(3600)), (json!("7200"), Some(7200)), (Value::Null, None)] {
+    for (value, seconds) in
+        [(json!(3600), Some(3600)), (json!(3.6e3), Some(3600)), (json!("7200"), Some(7200)), (Value::Null, None)]
+    {
         let definition = Definition::from_document(with(place, value)).unwrap();
         let found = definition.token_rules().expires_in;
         assert_eq!(found.map(|found| found.0), seconds);
