@@ -40,7 +40,7 @@ mod source;
 mod tools;
 
 pub use clock::Clock;
-pub use counterpart::{Counterpart, counterpart};
+pub use counterpart::Counterpart;
 pub use http::{Answer, DEADLINE, Request};
 pub use mock::{Mock, MockAnswer};
 pub use mock_request::MockRequest;
