@@ -16,7 +16,6 @@ use crate::{
         audit::Origin,
         client_assertion::{Refusal, candidates, judge},
         client_authentication::{AuthenticationProblem, PresentedClient, is_credential, presented_client},
-        metadata::TOKEN_PATH,
         registry::{AssertionUse, Attempt, Caller, Errand, Proof, RegistryReply, RegistryRequest},
     },
     config::compatibility::Compatibility,
@@ -175,8 +174,8 @@ async fn assertion_proof<P: Ports>(
         refused => return Err(ApiError::registry(refused, "")),
     };
     let issuer = context.deployment.settings.public_url.as_str();
-    let [endpoint, token_endpoint] = [context.template, TOKEN_PATH].map(|path| format!("{issuer}{path}"));
-    let once = match judge(assertion, &[issuer, &endpoint, &token_endpoint], context.ports.now()) {
+    let endpoint = format!("{issuer}{}", context.template);
+    let once = match judge(assertion, &[issuer, &endpoint], context.ports.now()) {
         Ok(once) => once,
         Err(refusal) => return Ok(no_proof(context, refusal)),
     };

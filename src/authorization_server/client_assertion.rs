@@ -88,8 +88,8 @@ pub fn candidates<'k>(assertion: &Assertion, keys: &'k JwkSet) -> Result<Vec<&'k
     if candidates.is_empty() { Err(Refusal::NoKey) } else { Ok(candidates) }
 }
 
-/// Judges what an assertion says. `audiences` are the names of this service that a client may use: its issuer, the URL of
-/// its token endpoint (RFC 7523 §3, item 3), and that of the endpoint which is asked.
+/// Judges what an assertion says. `audiences` are the names of this service that a client may use: its issuer, and the
+/// URL of its token endpoint (RFC 7523 §3, item 3).
 ///
 /// # Errors
 /// See [`Refusal`].

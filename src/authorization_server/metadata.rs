@@ -14,9 +14,6 @@ use crate::{
 /// How clients authenticate (RFC 6749 §2.3.1, RFC 7523 §2.2), in the words of RFC 7591 §2.
 const CLIENT_AUTHENTICATION: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
 
-/// The path of the token endpoint, below the public URL.
-pub const TOKEN_PATH: &str = "/api/v1/oauth/token";
-
 /// The document (RFC 8414 §2).
 ///
 /// `response_types_supported` is required and has nothing to list, since there is no authorization endpoint.
@@ -26,7 +23,7 @@ pub fn metadata(settings: &Settings) -> Value {
     let algorithms = Algorithm::ALL.map(Algorithm::names).concat();
     json!({
         "issuer": url.as_str(),
-        "token_endpoint": at(url, TOKEN_PATH),
+        "token_endpoint": at(url, "/api/v1/oauth/token"),
         "jwks_uri": at(url, "/.well-known/jwks.json"),
         "introspection_endpoint": at(url, "/api/v1/oauth/introspect"),
         "revocation_endpoint": at(url, "/api/v1/oauth/revoke"),

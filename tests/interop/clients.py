@@ -42,9 +42,9 @@ class Authlib:
 
     def sign(self):
         """Its assertions live for an hour unless told otherwise, which is too long for us (RFC 7523 §3 lets a server
-        say so); what it is told counts for one."""
+        say so); what it is told counts for one. Without an audience it names the endpoint that it asks."""
         claims = {"exp": int(time.time()) + self.life} if self.life else None
-        self.session.register_client_auth_method(PrivateKeyJWT(self.server["token_endpoint"], claims, alg=self.alg))
+        self.session.register_client_auth_method(PrivateKeyJWT(claims=claims, alg=self.alg))
 
     def token(self, scope=None, **wanted):
         self.sign()

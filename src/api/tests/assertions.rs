@@ -173,8 +173,7 @@ fn keys_are_exchanged_by_an_update() {
     assert_eq!(ask(&new, "5"), 401);
 }
 
-/// R10, RFC 7523 §3 at the other endpoints: the audience is the issuer, the endpoint, or the token endpoint, by which the
-/// RFC lets clients name the server (Authlib does).
+/// R10, RFC 7523 at the other endpoints: the audience is the endpoint or the issuer.
 #[test]
 fn an_assertion_works_at_every_endpoint() {
     let (host, key) = (Host::new(), ClientKey::ed25519(1));
@@ -187,9 +186,8 @@ fn an_assertion_works_at_every_endpoint() {
     let issuer = "https://postern.example";
     let revoke = format!("{issuer}/api/v1/oauth/revoke");
     assert_eq!((ask("introspect", issuer, "1"), ask("revoke", &revoke, "2")), (200, 200));
-    assert_eq!(ask("introspect", &revoke, "3"), 401);
     let token = format!("{issuer}/api/v1/oauth/token");
-    assert_eq!((ask("introspect", &token, "4"), ask("revoke", &token, "5")), (200, 200));
+    assert_eq!((ask("introspect", &revoke, "3"), ask("introspect", &token, "4")), (401, 401));
 }
 
 /// T36: wrong assertions spend the budget; then keys are not even looked up.
