@@ -93,6 +93,7 @@ fn some_routes_need_no_token() {
     drop(postern.get(CALLBACK).send().expect_status(400));
     drop(postern.get("/.well-known/oauth-authorization-server").send().expect_status(200));
     drop(postern.get("/.well-known/jwks.json").send().expect_status(200));
+    assert_eq!(postern.get("/openapi.json").send().expect_status(200).json()["openapi"], "3.1.0");
     for endpoint in ["introspect", "revoke"] {
         let request = postern.post(&format!("/api/v1/oauth/{endpoint}")).form(&[("token", "x")]);
         assert_eq!(request.send().expect_status(401).json()["error"], "invalid_client");

@@ -99,11 +99,15 @@ impl Place {
 
     /// Holds a value against the schema that stands here.
     fn check(&self, value: &Value) -> Result<(), String> {
-        let wrong: Vec<String> = validator(&self.0)
+        let validator = validator(&self.0);
+        if validator.is_valid(value) {
+            return Ok(());
+        }
+        let wrong: Vec<String> = validator
             .iter_errors(value)
             .map(|error| format!("at '{}': {error} ({})", error.instance_path(), error.schema_path()))
             .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(format!("{}: {}", self.0, wrong.join("; "))) }
+        Err(format!("{}: {}", self.0, wrong.join("; ")))
     }
 }
 
