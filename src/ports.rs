@@ -26,6 +26,7 @@ use crate::{
         ticks::{Tick, Ticks},
     },
     protocol::{
+        json::Unreadable,
         jwk::Jwk,
         page::{Page, PageQuery},
         secret::SecretText,
@@ -41,9 +42,8 @@ pub struct PortError(pub String);
 impl PortError {
     /// Stored JSON that cannot be read: where and how, never what, since serde's own words quote the text.
     #[must_use]
-    pub fn unreadable(what: &str, error: &serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        Self(format!("{what}: {:?} error at line {line}, column {column}", error.classify()))
+    pub fn unreadable(what: &str, error: &Unreadable) -> Self {
+        Self(format!("{what}: {error}"))
     }
 }
 

@@ -11,6 +11,7 @@ use postern::{
         scope_registry::EVERY_SCOPE,
     },
     protocol::{
+        json::FromJson,
         jwk::{JwkSet, KEY_LIMIT},
         scope::{SCOPE_LIMIT, Scope},
         time::{Seconds, UnixSeconds},
@@ -49,7 +50,7 @@ fn check_members(texts: [Option<&str>; 2], resources: &[String], jwks: Option<&J
     assert!(names.iter().enumerate().all(|(index, name)| !names[..index].contains(name)), "each has its own name");
     let written = jwks.to_json();
     assert_eq!(JwkSet::read(&written, &[]).as_ref(), Ok(jwks), "what was read can be written and read again");
-    assert_eq!(serde_json::from_value::<JwkSet>(json!(jwks)).expect("stored keys are read again"), *jwks);
+    assert_eq!(JwkSet::from_json(json!(jwks)).expect("stored keys are read again"), *jwks);
     for key in written["keys"].as_array().expect("a list") {
         let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
         assert!(private.iter().all(|member| key.get(member).is_none()), "no private key is kept");

@@ -7,7 +7,10 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use postern::{
     config::{self, Settings},
-    protocol::validation::{Issue, Step},
+    protocol::{
+        json,
+        validation::{Issue, Step},
+    },
 };
 use serde_json::Value;
 
@@ -54,5 +57,5 @@ pub fn check_issues(issues: &[Issue], document: &Value, outer: usize, limit: usi
         }
     }
     let text = serde_json::to_vec(issues).expect("issues are JSON");
-    assert_eq!(serde_json::from_slice::<Vec<Issue>>(&text).expect("issues are read again"), issues);
+    assert_eq!(json::read::<Vec<Issue>>(&text).expect("issues are read again"), issues);
 }

@@ -2,11 +2,15 @@
 //!
 //! Decides: what a row says, and which refusals get one. Leaves to others: where rows are kept, and for how long.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
-    protocol::{scope::Scope, time::UnixSeconds},
+    protocol::{
+        json::{BadMember, FromJson, Members, required},
+        scope::Scope,
+        time::UnixSeconds,
+    },
     recent::Recent,
 };
 
@@ -20,37 +24,62 @@ pub struct Origin {
 }
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditAction {
     /// A client was registered.
-    #[serde(rename = "client.create")]
     CreateClient,
     /// A client was changed.
-    #[serde(rename = "client.update")]
     UpdateClient,
     /// A client got a new secret.
-    #[serde(rename = "client.rotate_secret")]
     RotateSecret,
     /// A client got a new secret, and everything from before is dead.
-    #[serde(rename = "client.revoke")]
     RevokeClient,
     /// A client was removed.
-    #[serde(rename = "client.delete")]
     DeleteClient,
     /// The root client got a token.
-    #[serde(rename = "root.token")]
     RootToken,
     /// A client gave a token up (RFC 7009).
-    #[serde(rename = "token.revoke")]
     RevokeToken,
     /// Something was refused.
-    #[serde(rename = "denied")]
     Denied,
 }
 
+impl AuditAction {
+    /// Every one there is.
+    const ALL: [Self; 8] = [
+        Self::CreateClient,
+        Self::UpdateClient,
+        Self::RotateSecret,
+        Self::RevokeClient,
+        Self::DeleteClient,
+        Self::RootToken,
+        Self::RevokeToken,
+        Self::Denied,
+    ];
+
+    /// Its word, as stored and shown.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::CreateClient => "client.create",
+            Self::UpdateClient => "client.update",
+            Self::RotateSecret => "client.rotate_secret",
+            Self::RevokeClient => "client.revoke",
+            Self::DeleteClient => "client.delete",
+            Self::RootToken => "root.token",
+            Self::RevokeToken => "token.revoke",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+impl Serialize for AuditAction {
+    fn serialize<Target: Serializer>(&self, target: Target) -> Result<Target::Ok, Target::Error> {
+        target.serialize_str(self.word())
+    }
+}
+
 /// Why something was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DenialReason {
     /// Wrong credentials.
     AuthenticationFailed,
@@ -68,8 +97,41 @@ pub enum DenialReason {
     AnothersToken,
 }
 
+impl DenialReason {
+    /// Every one there is.
+    const ALL: [Self; 7] = [
+        Self::AuthenticationFailed,
+        Self::TooManyFailures,
+        Self::TokenUnusable,
+        Self::InsufficientScope,
+        Self::CannotAssign,
+        Self::CannotManage,
+        Self::AnothersToken,
+    ];
+
+    /// Its word, as stored and shown.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::TooManyFailures => "too_many_failures",
+            Self::TokenUnusable => "token_unusable",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::CannotAssign => "cannot_assign",
+            Self::CannotManage => "cannot_manage",
+            Self::AnothersToken => "anothers_token",
+        }
+    }
+}
+
+impl Serialize for DenialReason {
+    fn serialize<Target: Serializer>(&self, target: Target) -> Result<Target::Ok, Target::Error> {
+        target.serialize_str(self.word())
+    }
+}
+
 /// One row, as stored (`fixtures/storage/v1/audit.json`). No secret is in it, and no digest of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
     /// When.
     pub at: UnixSeconds,
@@ -86,12 +148,39 @@ pub struct AuditEntry {
     /// From where.
     pub origin: Origin,
     /// Members of the target that were replaced, where that is not all there is to say.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
     /// Why it was refused.
     pub reason: Option<DenialReason>,
     /// How often this happened within the minute, at least: written at 1, 2, 4, 8 and so on.
     pub count: u32,
+}
+
+impl FromJson for AuditEntry {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        let action = members.one_of("action", &AuditAction::ALL.map(|action| (action.word(), action)))?;
+        Ok(Self {
+            at: required(members.instant("at")?, "at")?,
+            action: required(action, "action")?,
+            actor: members.text("actor")?,
+            target: members.text("target")?,
+            scopes_added: members.document("scopes_added")?.unwrap_or_default(),
+            scopes_removed: members.document("scopes_removed")?.unwrap_or_default(),
+            origin: required(members.document("origin")?, "origin")?,
+            changed: members.document("changed")?.unwrap_or_default(),
+            reason: members.one_of("reason", &DenialReason::ALL.map(|reason| (reason.word(), reason)))?,
+            count: members.count("count")?,
+        })
+    }
+}
+
+impl FromJson for Origin {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        let request_id = required(members.text("request_id")?, "request_id")?;
+        Ok(Self { request_id, address: members.text("address")? })
+    }
 }
 
 impl AuditEntry {
@@ -187,12 +276,13 @@ impl Tallies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::json;
 
     /// C18: the stored form is pinned; what is shown has actor, target, scope delta, request id and address.
     #[test]
     fn the_stored_form_is_pinned_and_shown_whole() {
         let stored = include_str!("../../fixtures/storage/v1/audit.json");
-        let entry: AuditEntry = serde_json::from_str(stored).unwrap();
+        let entry: AuditEntry = json::read(stored.as_bytes()).unwrap();
         assert_eq!(serde_json::to_string(&entry).unwrap(), stored.trim_end());
         let expected = json!({
             "id": 7, "at": "2023-11-14T22:13:20Z", "action": "client.update", "actor": "a1", "target": "b2",
@@ -200,6 +290,22 @@ mod tests {
             "address": "192.0.2.1", "changed": ["jwks"], "reason": "insufficient_scope", "count": 4,
         });
         assert_eq!(entry.view(7), expected);
+    }
+
+    /// Every action and every reason is read as it is stored; another word is none.
+    #[test]
+    fn every_word_is_read_as_it_is_stored() {
+        let stored = include_str!("../../fixtures/storage/v1/audit.json");
+        let entry: AuditEntry = json::read(stored.as_bytes()).unwrap();
+        for action in AuditAction::ALL {
+            for reason in DenialReason::ALL.map(Some).into_iter().chain([None]) {
+                let entry = AuditEntry { action, reason, ..entry.clone() };
+                assert_eq!(json::read::<AuditEntry>(&serde_json::to_vec(&entry).unwrap()).unwrap(), entry);
+            }
+        }
+        for (word, other) in [("client.update", "client.updated"), ("insufficient_scope", "InsufficientScope")] {
+            assert!(json::read::<AuditEntry>(stored.replace(word, other).as_bytes()).is_err(), "{other}");
+        }
     }
 
     /// C18: the scope delta names what came and what went.

@@ -5,9 +5,11 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::protocol::{
+    json::{BadMember, FromJson, Members, required},
     json_text,
     jwk::JwkSet,
     scope::Scope,
@@ -16,25 +18,25 @@ use crate::protocol::{
 };
 
 /// A registered client, as stored (`fixtures/storage/v1/client.json`, `client_full.json`).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Client {
     /// 32 hexadecimal digits, minted by us, never chosen.
     pub client_id: String,
     /// Digest of the secret; the secret itself is shown once and kept nowhere.
     pub secret: SecretDigest,
     /// When the secret stops being good; never, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_expires_at: Option<UnixSeconds>,
     /// The secret before it, while both are good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_secret: Option<PreviousSecret>,
     /// What it may ask for.
     pub scope: Scope,
     /// The resources that it may ask tokens for (RFC 8707), besides this service.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
     /// The public keys of its assertions (RFC 7523).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<JwkSet>,
     /// For people.
     pub name: Option<String>,
@@ -47,7 +49,7 @@ pub struct Client {
 }
 
 /// A secret that a rotation left good for a while.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct PreviousSecret {
     /// Its digest.
     pub digest: SecretDigest,
@@ -55,8 +57,37 @@ pub struct PreviousSecret {
     pub until: UnixSeconds,
 }
 
+impl FromJson for Client {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            client_id: required(members.text("client_id")?, "client_id")?,
+            secret: required(members.text("secret")?.map(SecretDigest::stored), "secret")?,
+            secret_expires_at: members.instant("secret_expires_at")?,
+            previous_secret: members.document("previous_secret")?,
+            scope: required(members.document("scope")?, "scope")?,
+            resources: members.document("resources")?.unwrap_or_default(),
+            jwks: members.document("jwks")?,
+            name: members.text("name")?,
+            description: members.text("description")?,
+            epoch: required(members.number("epoch")?, "epoch")?,
+            created_at: required(members.instant("created_at")?, "created_at")?,
+        })
+    }
+}
+
+impl FromJson for PreviousSecret {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            digest: required(members.text("digest")?.map(SecretDigest::stored), "digest")?,
+            until: required(members.instant("until")?, "until")?,
+        })
+    }
+}
+
 /// What is shown of a client (contract section 1.4); the optional members only when set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClientView {
     /// Its id.
     pub client_id: String,
@@ -67,14 +98,29 @@ pub struct ClientView {
     /// What it may ask for.
     pub scopes: Scope,
     /// The resources that it may ask tokens for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
     /// Its public keys.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<JwkSet>,
     /// When its secret stops being good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_expires_at: Option<UnixSeconds>,
+}
+
+impl FromJson for ClientView {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            client_id: required(members.text("client_id")?, "client_id")?,
+            name: members.text("name")?,
+            description: members.text("description")?,
+            scopes: required(members.document("scopes")?, "scopes")?,
+            resources: members.document("resources")?.unwrap_or_default(),
+            jwks: members.document("jwks")?,
+            secret_expires_at: members.instant("secret_expires_at")?,
+        })
+    }
 }
 
 /// What happens to one member of a client.
@@ -87,6 +133,16 @@ pub enum Edit<Value> {
     Clear,
     /// It is replaced.
     Set(Value),
+}
+
+impl FromJson for Edit<JwkSet> {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        match value.as_str() {
+            Some("Keep") => Ok(Self::Keep),
+            Some("Clear") => Ok(Self::Clear),
+            _ => required(Members::of(value)?.document("Set")?.map(Self::Set), "Set"),
+        }
+    }
 }
 
 impl<Value> Edit<Value> {
@@ -234,6 +290,7 @@ impl NewCredentials {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::protocol::json;
 
     /// A client with this id and scope; its id is its secret.
     pub(crate) fn client(id: &str, scope: &str) -> Client {
@@ -332,7 +389,7 @@ pub(crate) mod tests {
             include_str!("../../fixtures/storage/v1/client.json"),
             include_str!("../../fixtures/storage/v1/client_full.json"),
         ] {
-            let client: Client = serde_json::from_str(stored).unwrap();
+            let client: Client = json::read(stored.as_bytes()).unwrap();
             assert_eq!(serde_json::to_string(&client).unwrap(), stored.trim_end());
         }
     }

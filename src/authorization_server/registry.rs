@@ -290,7 +290,7 @@ impl<Store: RegistryStore> Registry<Store> {
                 let reply = self.act(&deed, &required, action)?;
                 if let Some(reason) = denial(&reply) {
                     let entry = AuditEntry::new(now, AuditAction::Denied, Some(&caller.client_id), &origin);
-                    let kind = format!("{reason:?} {}", caller.client_id);
+                    let kind = format!("{} {}", reason.word(), caller.client_id);
                     self.tally(kind, AuditEntry { target, reason: Some(reason), ..entry })?;
                 }
                 Ok(reply)

@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use crate::protocol::scope::Scope;
+use crate::protocol::{json, scope::Scope};
 
 /// Every scope there is, in registry order: what the root client holds.
 pub static EVERY_SCOPE: LazyLock<Scope> = LazyLock::new(|| {
     // A test reads the same file: what is compiled in does parse.
-    serde_json::from_slice(include_bytes!("scopes.json")).unwrap_or_default()
+    json::read(include_bytes!("scopes.json")).unwrap_or_default()
 });
 
 /// The eight roles of Fides with the scopes of each, as they are answered (data in `roles.json`).

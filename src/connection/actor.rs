@@ -48,6 +48,7 @@ use crate::{
         random,
     },
     protocol::{
+        json,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
     },
@@ -256,8 +257,8 @@ impl<P: ObjectPorts> Actor<P> {
     fn secrets(&self, record: &Record) -> Result<Map<String, Value>, Stop> {
         let Some(envelope) = &record.secrets else { return Ok(Map::new()) };
         let text = self.open("secrets", 0, envelope)?;
-        let secrets = serde_json::from_slice(text.expose().as_bytes())
-            .map_err(|_| PortError("secrets are no object".to_owned()))?;
+        let secrets =
+            json::read(text.expose().as_bytes()).map_err(|_| PortError("secrets are no object".to_owned()))?;
         Ok(secrets)
     }
 

@@ -6,18 +6,18 @@
 //!
 //! Decides: what is stored of a link, what the cookie is. Leaves to others: the pages (`api`), single use (`actor`).
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
     key::ConnectionKey,
     state::{Purpose, mint},
-    stored::{BadMember, Members, required},
 };
 use crate::{
     config::ApplicationKey,
     protocol::{
+        json::{BadMember, FromJson, Members, required},
         secret::{SecretDigest, SecretText, hex},
         time::{Seconds, UnixSeconds},
     },
@@ -40,8 +40,7 @@ pub fn of_event(application_key: &ApplicationKey, connection: &ConnectionKey, ev
 }
 
 /// A link that was not used yet, as stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "Map<String, Value>")]
+#[derive(Debug, Clone, Serialize)]
 pub struct ConnectLink {
     /// Digest of its token.
     pub token: SecretDigest,
@@ -51,11 +50,9 @@ pub struct ConnectLink {
     pub return_to: Option<String>,
 }
 
-impl TryFrom<Map<String, Value>> for ConnectLink {
-    type Error = BadMember;
-
-    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
-        let mut members = Members::of(object);
+impl FromJson for ConnectLink {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
         Ok(Self {
             token: required(members.text("token")?.map(SecretDigest::stored), "token")?,
             expires_at: required(members.instant("expires_at")?, "expires_at")?,

@@ -14,12 +14,16 @@ use aes_gcm::{
     aead::{Aead, Payload},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
     config::{ApplicationKey, Settings},
-    protocol::secret::SecretText,
+    protocol::{
+        json::{BadMember, FromJson},
+        secret::SecretText,
+    },
 };
 
 /// The format, first part of every envelope.
@@ -29,9 +33,15 @@ const FORMAT: &str = "v1";
 const KEY_ID_LENGTH: usize = 8;
 
 /// A sealed text, as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Envelope(String);
+
+impl FromJson for Envelope {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        String::from_json(value).map(Self)
+    }
+}
 
 impl Envelope {
     /// What was stored.

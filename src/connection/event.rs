@@ -29,7 +29,11 @@ use super::{
     refresh::RefreshState,
     template::SEGMENT,
 };
-use crate::{config::PublicUrl, ports::PortError, protocol::time::UnixSeconds};
+use crate::{
+    config::PublicUrl,
+    ports::PortError,
+    protocol::{json, time::UnixSeconds},
+};
 
 /// Most events of one connection: beyond that the oldest go.
 pub const EVENT_LIMIT: u32 = 100;
@@ -136,7 +140,7 @@ impl Event {
     /// 503: it is none.
     pub fn read(stored: &str) -> Result<Self, PortError> {
         let mut document: Value =
-            serde_json::from_slice(stored.as_bytes()).map_err(|error| PortError::unreadable("event", &error))?;
+            json::read(stored.as_bytes()).map_err(|error| PortError::unreadable("event", &error))?;
         let text = |name| document.get(name).and_then(Value::as_str).map(str::to_owned);
         let at = document.get("at").and_then(Value::as_u64).map(UnixSeconds);
         match (text("id"), at, text("type"), document.get_mut("data").map(Value::take)) {

@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::stored::{BadMember, Members};
+use crate::protocol::json::{BadMember, FromJson, Members};
 
 /// Why a provider could not be used. Codes are from the RFCs' registry or ours, or named by the definition, never the
 /// provider's free text.
@@ -110,25 +110,19 @@ const INTEGRATION_CODES: [&str; 12] = [
 const CLIENT_CODES: [&str; 4] =
     ["invalid_client", "incorrect_client_credentials", "bad_client_secret", "invalid_client_id"];
 
-impl Fault {
-    /// Reads the stored form.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn stored(value: Value) -> Result<Self, BadMember> {
+impl FromJson for Fault {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
         let bad = || BadMember("fault");
-        match value {
-            Value::String(word) => OTHERS.into_iter().find(|other| other.word() == word).ok_or_else(bad),
-            Value::Object(object) => {
-                let Some(Value::Object(refused)) = Members::of(object).value("refused") else { return Err(bad()) };
-                let mut refused = Members::of(refused);
-                let status = u16::try_from(refused.count("status")?).map_err(|_| bad())?;
-                Ok(Self::Refused { error: refused.text("error")?, status })
-            }
-            _ => Err(bad()),
+        if let Value::String(word) = value {
+            return OTHERS.into_iter().find(|other| other.word() == word).ok_or_else(bad);
         }
+        let mut refused = Members::of(Members::of(value)?.value("refused").ok_or_else(bad)?)?;
+        let status = u16::try_from(refused.count("status")?).map_err(|_| bad())?;
+        Ok(Self::Refused { error: refused.text("error")?, status })
     }
+}
 
+impl Fault {
     /// Whose fault it is, of a request `with_refresh_token` or of one without; `named` is what the definition says of codes
     /// and statuses, and beats our own tables.
     #[must_use]
@@ -221,6 +215,7 @@ fn named_class(name: &str, named: &[(String, FaultClass)]) -> Option<FaultClass>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::json;
 
     /// A refusal.
     fn refused(status: u16, error: Option<&str>) -> Fault {
@@ -346,7 +341,7 @@ mod tests {
         let stored = include_str!("../../fixtures/storage/v1/refused.json").trim_end();
         let fault = refused(400, Some("invalid_grant"));
         assert_eq!(serde_json::to_string(&fault).unwrap(), stored);
-        let read = |stored: &str| Fault::stored(serde_json::from_str(stored).unwrap());
+        let read = |stored: &str| json::read::<Fault>(stored.as_bytes());
         assert_eq!(read(stored).unwrap(), fault);
         let former = r#"{"refused":{"error":"invalid_grant"}}"#;
         assert_eq!(read(former).unwrap(), refused(0, Some("invalid_grant")));

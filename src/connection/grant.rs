@@ -2,18 +2,17 @@
 //!
 //! Leaves to others: what is done about it (`refresh`), sealing (`envelope`).
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{
-    envelope::Envelope,
-    stored::{BadMember, Members, required},
+use super::envelope::Envelope;
+use crate::protocol::{
+    json::{BadMember, FromJson, Members, required},
+    time::{Seconds, UnixSeconds},
 };
-use crate::protocol::time::{Seconds, UnixSeconds};
 
 /// A provider's tokens, as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Map<String, Value>")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Grant {
     /// Grows with every answer of the provider; part of what its envelopes authenticate.
     pub generation: u64,
@@ -54,11 +53,9 @@ pub(super) const SHORTEST_REPETITION: Seconds = Seconds(60);
 /// How far the clock may have been set back without anybody minding.
 const CLOCK_TOLERANCE: Seconds = Seconds(60);
 
-impl TryFrom<Map<String, Value>> for Grant {
-    type Error = BadMember;
-
-    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
-        let mut members = Members::of(object);
+impl FromJson for Grant {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
         Ok(Self {
             generation: required(members.number("generation")?, "generation")?,
             access_token: required(members.text("access_token")?.map(Envelope::stored), "access_token")?,
@@ -115,10 +112,11 @@ fn scopes(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::protocol::json;
 
     /// A grant obtained at 1000 that lives for 1000 seconds: due at 1800 with the default lead.
     pub(in crate::connection) fn grant() -> Grant {
-        let envelope: Envelope = serde_json::from_str("\"v1.k.e\"").unwrap();
+        let envelope = Envelope::stored("v1.k.e".to_owned());
         Grant {
             generation: 1,
             access_token: envelope.clone(),
@@ -197,6 +195,6 @@ pub(super) mod tests {
         // As it was written before there were jitter, repetitions and ordered credentials.
         let former = stored.replace(r#","jitter":0,"repeated":false,"credentials":0"#, "");
         assert_ne!(former, stored);
-        assert_eq!(serde_json::from_str::<Grant>(&former).unwrap(), grant());
+        assert_eq!(json::read::<Grant>(former.as_bytes()).unwrap(), grant());
     }
 }

@@ -21,7 +21,6 @@ pub mod return_address;
 pub mod rotation;
 pub mod secrets;
 pub mod state;
-pub mod stored;
 pub mod sweep;
 pub mod template;
 pub mod ticks;

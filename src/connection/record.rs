@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -18,11 +18,15 @@ use super::{
     key::ConnectionKey,
     refresh::{Condition, RefreshState},
     rotation::SealedWith,
-    stored::{BadMember, Members, required},
+    secrets,
 };
 use crate::{
     ports::{PortError, RecordStore},
-    protocol::{secret::SecretDigest, time::UnixSeconds},
+    protocol::{
+        json::{self, BadMember, FromJson, Members, required},
+        secret::SecretDigest,
+        time::UnixSeconds,
+    },
 };
 
 /// What Fides shows instead of a sensitive value.
@@ -52,7 +56,7 @@ pub struct ProfileInput {
 }
 
 /// The profile part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Profile {
     /// The object's own name; the runtime does not always tell it.
     pub key: ConnectionKey,
@@ -69,17 +73,42 @@ pub struct Profile {
     /// Last save.
     pub updated_at: UnixSeconds,
     /// What the last test found, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_test: Option<LastTest>,
 }
 
 /// A test that was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LastTest {
     /// When it was over.
     pub at: UnixSeconds,
     /// Whether the provider was content.
     pub succeeded: bool,
+}
+
+impl FromJson for Profile {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        let key = members.text("key")?.and_then(|key| ConnectionKey::parse(&key).ok());
+        let access = members.one_of("access", &[("read", Access::Read), ("write", Access::Write)])?;
+        Ok(Self {
+            key: required(key, "key")?,
+            name: members.text("name")?,
+            description: members.text("description")?,
+            access: required(access, "access")?,
+            disabled: members.flag("disabled")?,
+            created_at: required(members.instant("created_at")?, "created_at")?,
+            updated_at: required(members.instant("updated_at")?, "updated_at")?,
+            last_test: members.document("last_test")?,
+        })
+    }
+}
+
+impl FromJson for LastTest {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        Ok(Self { at: required(members.instant("at")?, "at")?, succeeded: members.flag("succeeded")? })
+    }
 }
 
 impl Profile {
@@ -100,8 +129,7 @@ impl Profile {
 }
 
 /// The pending part: an authorization that was begun (RFC 6749 §4.1.1).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "Map<String, Value>")]
+#[derive(Debug, Clone, Serialize)]
 pub struct Pending {
     /// Digest of the state parameter.
     pub state: SecretDigest,
@@ -117,11 +145,9 @@ pub struct Pending {
     pub return_to: Option<String>,
 }
 
-impl TryFrom<Map<String, Value>> for Pending {
-    type Error = BadMember;
-
-    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
-        let mut members = Members::of(object);
+impl FromJson for Pending {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
         Ok(Self {
             state: required(members.text("state")?.map(SecretDigest::stored), "state")?,
             expires_at: required(members.instant("expires_at")?, "expires_at")?,
@@ -333,7 +359,8 @@ impl Record {
     #[must_use]
     pub fn view(&self, secrets: Option<&Map<String, Value>>) -> Value {
         let profile = &self.profile;
-        let shown = self.definition.as_ref().zip(secrets).map(|(definition, secrets)| shown(definition, secrets));
+        let shown =
+            self.definition.as_ref().zip(secrets).map(|(definition, secrets)| secrets::shown(definition, secrets));
         json!({
             "connection_type": "saas",
             "secrets": shown,
@@ -358,22 +385,10 @@ impl Record {
     }
 }
 
-/// The declared secrets, sensitive ones masked.
-fn shown(definition: &Definition, secrets: &Map<String, Value>) -> Map<String, Value> {
-    let declared = definition.parameters().iter().filter_map(|parameter| {
-        let value = secrets.get(&parameter.name)?;
-        let value = if definition.is_sensitive(&parameter.name) { Value::from(MASK) } else { value.clone() };
-        Some((parameter.name.clone(), value))
-    });
-    let mut members = Map::new();
-    members.extend(declared);
-    members
-}
-
 /// One part of what is stored; JSON `null` is as good as absent.
-fn part<Document: DeserializeOwned>(parts: &[(String, String)], name: &str) -> Result<Option<Document>, PortError> {
+fn part<Document: FromJson>(parts: &[(String, String)], name: &str) -> Result<Option<Document>, PortError> {
     let Some((_, text)) = parts.iter().find(|(own, _)| own == name) else { return Ok(None) };
-    serde_json::from_slice(text.as_bytes()).map_err(|error| PortError::unreadable(&format!("part {name}"), &error))
+    json::read(text.as_bytes()).map_err(|error| PortError::unreadable(&format!("part {name}"), &error))
 }
 
 #[cfg(test)]
@@ -394,7 +409,7 @@ mod tests {
             last_test: None,
         };
         let mut record = Record::new(profile.clone());
-        let envelope: Envelope = serde_json::from_str("\"v1.k.e\"").unwrap();
+        let envelope = Envelope::stored("v1.k.e".to_owned());
         let (state, expires_at) = (SecretDigest::of("state"), UnixSeconds(1_700_000_600));
         let (code_verifier, browser) = (Some(envelope.clone()), Some(SecretDigest::of("cookie")));
         let return_to = Some("https://app.example/done".to_owned());
@@ -405,16 +420,20 @@ mod tests {
         let text = |file: &str| file.trim_end().to_owned();
         let pinned = text(include_str!("../../fixtures/storage/v1/profile.json"));
         assert_eq!(stored(Part::Profile), ("profile", pinned.clone()));
-        assert_eq!(serde_json::from_str::<Profile>(&pinned).unwrap(), profile);
+        assert_eq!(json::read::<Profile>(pinned.as_bytes()).unwrap(), profile);
+        for (member, other) in [("\"write\"", "\"Write\""), ("\"shop\"", "\"a shop\""), ("1700000060", "null")] {
+            assert!(json::read::<Profile>(pinned.replace(member, other).as_bytes()).is_err(), "{other}");
+        }
         let last_test = Some(LastTest { at: UnixSeconds(1_700_000_120), succeeded: false });
-        let tested = Record::new(Profile { last_test, ..profile });
+        let tested = Record::new(Profile { last_test, ..profile.clone() });
         let pinned = text(include_str!("../../fixtures/storage/v1/tested_profile.json"));
         assert_eq!(tested.stored(Part::Profile).unwrap().1, pinned);
+        assert_eq!(json::read::<Profile>(pinned.as_bytes()).unwrap(), Profile { last_test, ..profile });
         assert_eq!(stored(Part::Pending), ("pending", text(include_str!("../../fixtures/storage/v1/pending.json"))));
         assert_eq!(stored(Part::Link), ("link", text(include_str!("../../fixtures/storage/v1/link.json"))));
         // As it was written before authorizations were bound to browsers.
         let unbound = r#"{"state":"x","expires_at":1700000600,"code_verifier":null}"#;
-        assert!(serde_json::from_str::<Pending>(unbound).unwrap().browser.is_none());
+        assert!(json::read::<Pending>(unbound.as_bytes()).unwrap().browser.is_none());
         assert_eq!(stored(Part::Secrets), ("secrets", "\"v1.k.e\"".to_owned()));
         assert_eq!(stored(Part::Grant), ("grant", "null".to_owned()));
     }

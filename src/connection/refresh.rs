@@ -35,14 +35,14 @@
 //! Leaves to others: the clock, the provider, the storage.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     fault::{CLASSES, Fault, FaultClass},
     grant::{Grant, SHORTEST_REPETITION},
-    stored::{BadMember, Members},
 };
 use crate::protocol::{
+    json::{BadMember, FromJson, Members},
     secret::SecretDigest,
     time::{Seconds, UnixSeconds},
 };
@@ -120,8 +120,7 @@ pub enum Reason {
 
 /// How renewing went since the last good one. It is about one grant, and counts no more when the provider gives another:
 /// so a renewal that works writes nothing but the new grant.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(try_from = "Map<String, Value>")]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Condition {
     /// The generation of the grant that it is about, as stored; 0 where there is none.
     pub generation: u64,
@@ -148,11 +147,9 @@ pub struct Condition {
     pub reported: bool,
 }
 
-impl TryFrom<Map<String, Value>> for Condition {
-    type Error = BadMember;
-
-    fn try_from(object: Map<String, Value>) -> Result<Self, BadMember> {
-        let mut members = Members::of(object);
+impl FromJson for Condition {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
         Ok(Self {
             generation: members.number("generation")?.unwrap_or_default(),
             state: members.one_of("state", &RefreshState::ALL.map(|state| (state.word(), state)))?.unwrap_or_default(),
@@ -161,7 +158,7 @@ impl TryFrom<Map<String, Value>> for Condition {
             refusals: members.count("refusals")?,
             failed_at: members.instant("failed_at")?,
             retry_at: members.instant("retry_at")?,
-            last_fault: members.value("last_fault").map(Fault::stored).transpose()?,
+            last_fault: members.document("last_fault")?,
             class: members.one_of("class", &CLASSES)?,
             reason: members.one_of("reason", &REASONS)?,
             reported: members.flag("reported")?,

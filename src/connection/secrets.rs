@@ -1,12 +1,12 @@
 //! What becomes of a connection's secrets when new ones are given.
 //!
-//! Decides: what is replaced, kept, removed; that the mask is no secret; what further provider credentials look like, and
-//! that changing them costs no tokens. Leaves to others: whether the result fits the definition, how it is sealed.
+//! Decides: what is replaced, kept, removed, shown; that the mask is no secret; what further provider credentials look
+//! like, and that changing them costs no tokens. Leaves to others: whether the result fits the definition, how it is sealed.
 
 use serde_json::{Map, Value};
 
 use super::{
-    definition::{OBJECT, TEXT},
+    definition::{Definition, OBJECT, TEXT},
     record::MASK,
 };
 use crate::protocol::validation::Issue;
@@ -47,6 +47,19 @@ pub fn succeed(
         }
     }
     if issues.is_empty() { Ok(next) } else { Err(issues) }
+}
+
+/// The declared ones, sensitive ones masked.
+#[must_use]
+pub fn shown(definition: &Definition, secrets: &Map<String, Value>) -> Map<String, Value> {
+    let declared = definition.parameters().iter().filter_map(|parameter| {
+        let value = secrets.get(&parameter.name)?;
+        let value = if definition.is_sensitive(&parameter.name) { Value::from(MASK) } else { value.clone() };
+        Some((parameter.name.clone(), value))
+    });
+    let mut members = Map::new();
+    members.extend(declared);
+    members
 }
 
 /// The secret that holds further provider credentials, for a provider that is about to change those that it gave.

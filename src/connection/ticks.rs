@@ -5,15 +5,13 @@
 //! still.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{
-    directory::Due,
-    key::ConnectionKey,
-    stored::{BadMember, Members, required},
-    sweep::SweepReport,
+use super::{directory::Due, key::ConnectionKey, sweep::SweepReport};
+use crate::protocol::{
+    json::{BadMember, FromJson, Members, required},
+    time::{Seconds, UnixSeconds},
 };
-use crate::protocol::time::{Seconds, UnixSeconds};
 
 /// A tick that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,13 +54,9 @@ pub struct Ticks {
     pub stopped_at: Option<Due>,
 }
 
-impl Ticks {
-    /// Reads the stored form.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn stored(object: Map<String, Value>) -> Result<Self, BadMember> {
-        let mut members = Members::of(object);
+impl FromJson for Ticks {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
         let mut number = |name| members.number(name).map(Option::unwrap_or_default);
         Ok(Self {
             ticks: number("ticks")?,
@@ -78,7 +72,9 @@ impl Ticks {
             stopped_at: members.value("stopped_at").map(due).transpose()?,
         })
     }
+}
 
+impl Ticks {
     /// All of them, with one more.
     #[must_use]
     pub fn with(mut self, tick: Tick) -> Self {
@@ -102,8 +98,7 @@ impl Ticks {
 
 /// Reads where a tick stopped.
 fn due(value: Value) -> Result<Due, BadMember> {
-    let Value::Object(object) = value else { return Err(BadMember("stopped_at")) };
-    let mut members = Members::of(object);
+    let mut members = Members::of(value)?;
     let key = members.text("key")?.and_then(|key| ConnectionKey::parse(&key).ok());
     Ok(Due { at: required(members.instant("at")?, "at")?, key: required(key, "key")? })
 }
@@ -111,7 +106,7 @@ fn due(value: Value) -> Result<Due, BadMember> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::key::ConnectionKey;
+    use crate::{connection::key::ConnectionKey, protocol::json};
 
     /// A tick with another number for each counter.
     fn tick() -> Tick {
@@ -145,6 +140,6 @@ mod tests {
     fn the_stored_form_is_pinned() {
         let stored = include_str!("../../fixtures/storage/v1/ticks.json").trim_end();
         assert_eq!(serde_json::to_string(&Ticks::default().with(tick())).unwrap(), stored);
-        assert_eq!(Ticks::stored(serde_json::from_str(stored).unwrap()).unwrap(), Ticks::default().with(tick()));
+        assert_eq!(json::read::<Ticks>(stored.as_bytes()).unwrap(), Ticks::default().with(tick()));
     }
 }

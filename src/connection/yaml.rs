@@ -193,7 +193,8 @@ fn number(text: &str) -> Option<Number> {
     }
     let number = match text.parse::<i64>() {
         Ok(integer) => Number::from(integer),
-        Err(_) => Number::from_f64(serde_json::from_slice(text.as_bytes()).ok()?)?,
+        // As any value: a reader of numbers alone brings words for every other type.
+        Err(_) => Number::from_f64(serde_json::from_slice::<Value>(text.as_bytes()).ok()?.as_f64()?)?,
     };
     (number.to_string() == text).then_some(number)
 }

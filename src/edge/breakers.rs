@@ -12,11 +12,10 @@ use crate::{
         breaker::{
             Admission, BREAKER_LIMIT, BREAKER_RETENTION, Breaker, Call, Change, INTEGRATION, Kind, Outcome, PROVIDER,
         },
-        fault::Fault,
         key::ConnectionKey,
     },
     ports::random,
-    protocol::time::UnixSeconds,
+    protocol::{json, time::UnixSeconds},
 };
 
 /// The table: one row per breaker.
@@ -68,7 +67,7 @@ fn breaker(row: &Row) -> Result<Breaker> {
         failures: row.count(1)?,
         last_connection: ConnectionKey::parse(row.text(2)?).map_err(into_error)?,
         until: UnixSeconds(row.count(3)?.into()),
-        fault: Fault::stored(serde_json::from_slice(row.text(4)?.as_bytes())?).map_err(into_error)?,
+        fault: json::read(row.text(4)?.as_bytes()).map_err(into_error)?,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::{
         directory::Figures,
         ticks::{Tick, Ticks},
     },
-    protocol::time::UnixSeconds,
+    protocol::{json, time::UnixSeconds},
 };
 
 /// The table.
@@ -20,8 +20,8 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS ticks (id INTEGER PRI
 /// What all ticks did. A row that cannot be read is none: counters begin anew.
 pub(super) fn ticks(sql: &SqlStorage) -> Result<Ticks> {
     let rows = rows(sql, "SELECT body FROM ticks WHERE id = 0", Vec::new())?;
-    let stored = rows.first().and_then(|row| serde_json::from_slice(row.text(0).ok()?.as_bytes()).ok());
-    Ok(stored.and_then(|stored| Ticks::stored(stored).ok()).unwrap_or_default())
+    let stored = rows.first().and_then(|row| json::read(row.text(0).ok()?.as_bytes()).ok());
+    Ok(stored.unwrap_or_default())
 }
 
 /// Adds a tick; nothing waits between what is read and what is stored.

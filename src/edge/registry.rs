@@ -22,6 +22,7 @@ use crate::{
     },
     ports::{AuditStore, ClientStore, Mark, MarkStore, PortError, RegistryStore},
     protocol::{
+        json::{self, FromJson},
         page::{Page, PageQuery},
         time::UnixSeconds,
     },
@@ -217,10 +218,9 @@ fn json(document: &impl serde::Serialize) -> Stored<SqlStorageValue> {
 }
 
 /// A stored document.
-fn document<Document: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Stored<Document> {
-    let read = |text: &str| {
-        serde_json::from_slice(text.as_bytes()).map_err(|error| into_error(PortError::unreadable("row", &error)))
-    };
+fn document<Document: FromJson>(row: &Row, column: usize) -> Stored<Document> {
+    let read =
+        |text: &str| json::read(text.as_bytes()).map_err(|error| into_error(PortError::unreadable("row", &error)));
     row.text(column).and_then(read).map_err(|error| broken(&error))
 }
 

@@ -6,7 +6,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{jwk::Algorithm, members::Members, secret::SecretText, time::UnixSeconds};
+use super::{jwk::Algorithm, members, secret::SecretText, time::UnixSeconds};
 
 /// The only `client_assertion_type` (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -171,8 +171,7 @@ fn is_assertion_type(typ: &str) -> bool {
 /// One base64url part as a JSON object: no padding, no trailing bits, no duplicate members.
 fn decode(part: &str) -> Result<Map<String, Value>, Unreadable> {
     let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable)?;
-    let members: Members = serde_json::from_slice(&json).map_err(|_| Unreadable)?;
-    Ok(members.0)
+    members::read(&json).ok_or(Unreadable)
 }
 
 /// Takes a text; one of another type (`null` too) is not the same as none.

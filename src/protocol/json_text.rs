@@ -3,11 +3,9 @@
 //!
 //! Also for what is stored or shown as JSON and leaves members out: in a message every member has its place.
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _},
-    ser::Error as _,
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+
+use super::json::{self, FromJson};
 
 /// Writes the text of a document.
 ///
@@ -25,9 +23,9 @@ pub fn serialize<Document: Serialize, Target: Serializer>(
 ///
 /// # Errors
 /// 503: it is no such document. Never says what is in it.
-pub fn deserialize<'de, Document: DeserializeOwned, Source: Deserializer<'de>>(
+pub fn deserialize<'de, Document: FromJson, Source: Deserializer<'de>>(
     source: Source,
 ) -> Result<Document, Source::Error> {
     let text = <&str>::deserialize(source)?;
-    serde_json::from_slice(text.as_bytes()).map_err(|_| Source::Error::custom("not JSON"))
+    json::read(text.as_bytes()).map_err(|_| Source::Error::custom("not JSON"))
 }

@@ -6,11 +6,14 @@
 //! nothing).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::validation::{Issue, Step};
+use super::{
+    json::{BadMember, FromJson},
+    validation::{Issue, Step},
+};
 
 /// Most keys in a set: the old and the new one of a rotation, on a few machines.
 pub const KEY_LIMIT: usize = 8;
@@ -151,8 +154,8 @@ impl Jwk {
 /// One to [`KEY_LIMIT`] keys, no two of them alike.
 ///
 /// Stored as its document (RFC 7517 §5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "Value")]
 pub struct JwkSet(Vec<Jwk>);
 
 impl JwkSet {
@@ -205,11 +208,9 @@ impl JwkSet {
     }
 }
 
-impl TryFrom<Value> for JwkSet {
-    type Error = &'static str;
-
-    fn try_from(document: Value) -> Result<Self, Self::Error> {
-        Self::read(&document, &[]).map_err(|_| "not a set of keys")
+impl FromJson for JwkSet {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        Self::read(&value, &[]).map_err(|_| BadMember("set of keys"))
     }
 }
 
@@ -342,6 +343,7 @@ fn no_object(loc: Vec<Step>) -> Issue {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::protocol::json;
 
     /// RFC 8037 Appendix A.2.
     pub(crate) const ED25519: &str =
@@ -403,8 +405,8 @@ pub(crate) mod tests {
         assert_eq!(keys.to_json(), document);
         let stored = serde_json::to_vec(&keys).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&stored).unwrap(), document);
-        assert_eq!(serde_json::from_slice::<JwkSet>(&stored).unwrap(), keys);
-        assert!(serde_json::from_slice::<JwkSet>(b"{\"keys\":[]}").is_err());
+        assert_eq!(json::read::<JwkSet>(&stored).unwrap(), keys);
+        assert!(json::read::<JwkSet>(b"{\"keys\":[]}").is_err());
     }
 
     #[test]

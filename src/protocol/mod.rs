@@ -6,6 +6,7 @@ pub mod authorization_header;
 pub mod error_code;
 pub mod form;
 pub mod host;
+pub mod json;
 pub mod json_text;
 pub mod jwk;
 pub mod members;

@@ -11,6 +11,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::json::{BadMember, FromJson};
 
 /// Most scope-tokens in one set: twice what the registry knows, so that no honest request comes near (checklist C9).
 pub const SCOPE_LIMIT: usize = 256;
@@ -24,6 +27,12 @@ pub struct MalformedScope;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scope(Vec<String>);
+
+impl FromJson for Scope {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        Vec::from_json(value).map(Self)
+    }
+}
 
 impl Scope {
     /// Reads the `scope` parameter; duplicates are dropped.

@@ -4,9 +4,14 @@
 //! known members only, no duplicates, no wrong types. Leaves to others: the signature and whether it is still good.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::time::UnixSeconds;
+use super::{
+    json::{self, BadMember, FromJson, required},
+    members,
+    time::UnixSeconds,
+};
 
 /// Longest token that is decoded (checklist: 16 KiB; the `Authorization` header's limit is lower).
 pub const TOKEN_LIMIT: usize = 16 * 1024;
@@ -15,8 +20,7 @@ pub const TOKEN_LIMIT: usize = 16 * 1024;
 pub const ALGORITHM: &str = "EdDSA";
 
 /// The JOSE header; anything else in it (`crit`, `jku`, `jwk`, `zip`, …) makes the token unreadable.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoseHeader {
     /// Must be [`ALGORITHM`].
     pub alg: String,
@@ -26,9 +30,19 @@ pub struct JoseHeader {
     pub kid: String,
 }
 
+impl FromJson for JoseHeader {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = json::Members::of(value)?;
+        Ok(Self {
+            alg: required(members.text("alg")?, "alg")?,
+            typ: required(members.text("typ")?, "typ")?,
+            kid: required(members.text("kid")?, "kid")?,
+        })
+    }
+}
+
 /// The claims of our access tokens (RFC 9068 §2.2), all required.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccessTokenClaims {
     /// Issuer: the public URL of this deployment.
     pub iss: String,
@@ -50,6 +64,18 @@ pub struct AccessTokenClaims {
     pub epoch: u64,
 }
 
+impl FromJson for AccessTokenClaims {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = json::Members::of(value)?;
+        let mut text = |name| required(members.text(name)?, name);
+        let (iss, sub, aud, client_id) = (text("iss")?, text("sub")?, text("aud")?, text("client_id")?);
+        let (scope, jti) = (text("scope")?, text("jti")?);
+        let mut number = |name| required(members.number(name)?, name);
+        let (iat, exp, epoch) = (number("iat").map(UnixSeconds)?, number("exp").map(UnixSeconds)?, number("epoch")?);
+        Ok(Self { iss, sub, aud, client_id, scope, iat, exp, jti, epoch })
+    }
+}
+
 /// The text is none of our tokens. Why is nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an access token of this service")]
@@ -68,7 +94,7 @@ pub fn read(token: &str) -> Result<(JoseHeader, AccessTokenClaims), Unreadable> 
     else {
         return Err(Unreadable);
     };
-    let header: JoseHeader = decode(header)?;
+    let header: JoseHeader = decode(header, 3)?;
     let media_type = header.typ.to_ascii_lowercase();
     if header.alg != ALGORITHM || !matches!(media_type.as_str(), "at+jwt" | "application/at+jwt") {
         return Err(Unreadable);
@@ -77,17 +103,18 @@ pub fn read(token: &str) -> Result<(JoseHeader, AccessTokenClaims), Unreadable> 
     if URL_SAFE_NO_PAD.decode(signature).map_err(|_| Unreadable)?.len() != 64 {
         return Err(Unreadable);
     }
-    Ok((header, decode(claims)?))
+    Ok((header, decode(claims, 9)?))
 }
 
-/// One base64url part as a JSON object: no padding, no trailing bits, no duplicate members.
-fn decode<Document: DeserializeOwned>(part: &str) -> Result<Document, Unreadable> {
+/// One base64url part as a JSON object: no padding, no trailing bits, no duplicate members. All members of its kind are
+/// required, so that one of as many has no others.
+fn decode<Document: FromJson>(part: &str, count: usize) -> Result<Document, Unreadable> {
     let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable)?;
-    // A derived reader takes a list of the members' values, too.
-    if !json.trim_ascii_start().starts_with(b"{") {
+    let object = members::read(&json).ok_or(Unreadable)?;
+    if object.len() != count {
         return Err(Unreadable);
     }
-    serde_json::from_slice(&json).map_err(|_| Unreadable)
+    Document::from_json(Value::Object(object)).map_err(|_| Unreadable)
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::json::{BadMember, FromJson, Members, required};
 
 /// One step of the way to the offending value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, try_from = "serde_json::Value")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Step {
     /// A member of an object.
     Member(String),
@@ -28,24 +31,20 @@ impl From<usize> for Step {
     }
 }
 
-/// Either form by its JSON type; the derived reader of untagged forms weighs more.
-impl TryFrom<serde_json::Value> for Step {
-    type Error = &'static str;
-
-    fn try_from(value: serde_json::Value) -> Result<Self, Self::Error> {
+impl FromJson for Step {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
         match value {
-            serde_json::Value::String(name) => Ok(Self::Member(name)),
-            other => other
-                .as_u64()
-                .and_then(|index| usize::try_from(index).ok())
-                .map(Self::Element)
-                .ok_or("a step is a name or an index"),
+            Value::String(name) => Ok(Self::Member(name)),
+            other => {
+                let index = other.as_u64().and_then(|index| usize::try_from(index).ok());
+                required(index.map(Self::Element), "step")
+            }
         }
     }
 }
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Issue {
     /// Machine-readable code, e.g. `missing`, `string_type`, `extra_forbidden`, `value_error`.
     #[serde(rename = "type")]
@@ -54,6 +53,17 @@ pub struct Issue {
     pub loc: Vec<Step>,
     /// For people. Never holds a secret value.
     pub msg: String,
+}
+
+impl FromJson for Issue {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            kind: required(members.text("type")?, "type")?.into(),
+            loc: required(members.document("loc")?, "loc")?,
+            msg: required(members.text("msg")?, "msg")?,
+        })
+    }
 }
 
 impl Issue {

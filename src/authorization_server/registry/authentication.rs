@@ -159,8 +159,8 @@ impl<Store: RegistryStore> Registry<Store> {
     ) -> Result<(), PortError> {
         let client_id = attempt.client_id.as_str();
         let is_known = is_root || self.clients.find(client_id)?.is_some();
-        let kind =
-            if is_known { format!("{reason:?} {client_id}") } else { format!("{reason:?} #{}", self.sort(client_id)?) };
+        let word = reason.word();
+        let kind = if is_known { format!("{word} {client_id}") } else { format!("{word} #{}", self.sort(client_id)?) };
         let actor = is_known.then_some(client_id);
         let entry = AuditEntry::new(now, AuditAction::Denied, actor, &attempt.origin);
         self.tally(kind, AuditEntry { reason: Some(reason), ..entry })

@@ -18,6 +18,7 @@ use crate::{
     },
     ports::{PortError, random},
     protocol::{
+        json,
         secret::{SecretText, hex},
         validation::Issue,
     },
@@ -78,7 +79,7 @@ impl<P: ObjectPorts> Actor<P> {
     pub(super) fn read_snapshot(&self, version: &str) -> Result<Reply, Stop> {
         self.existing()?;
         let (label, document) = self.ports.snapshot(version)?.ok_or(Refusal::NoDefinition)?;
-        let document = serde_json::from_slice(document.as_bytes());
+        let document = json::read(document.as_bytes());
         let document = document.map_err(|error| PortError::unreadable("snapshot", &error))?;
         Ok(Reply::Definition(label.detail(document)))
     }

@@ -19,7 +19,7 @@ use crate::{
         token_exchange::{self, RequestProblem, TokenAnswer, kept::Kept},
     },
     ports::{PortError, ProviderFailure, ProviderRequest, random},
-    protocol::{secret::SecretText, time::Seconds},
+    protocol::{json, secret::SecretText, time::Seconds},
 };
 
 /// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
@@ -126,7 +126,7 @@ impl<P: ObjectPorts> Actor<P> {
     pub(super) fn open_kept(&self, grant: &Grant) -> Result<Kept, Stop> {
         let Some(envelope) = &grant.kept else { return Ok(Kept::default()) };
         let text = self.open("kept", grant.generation, envelope)?;
-        let kept = serde_json::from_slice(text.expose().as_bytes());
+        let kept = json::read(text.expose().as_bytes());
         Ok(kept.map_err(|_| PortError("kept members are no object".to_owned()))?)
     }
 }

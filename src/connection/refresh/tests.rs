@@ -1,7 +1,7 @@
 //! The tables of the module's documentation, row by row, and what they leave open.
 
 use super::*;
-use crate::connection::grant::tests::grant;
+use crate::{connection::grant::tests::grant, protocol::json};
 
 /// The configured lead.
 const LEAD: Seconds = Seconds(600);
@@ -220,11 +220,11 @@ fn stored_forms_are_pinned() {
     let stored = include_str!("../../../fixtures/storage/v1/condition.json").trim_end();
     let condition = Condition { attempt: Some(SecretDigest::of("token")), ..waiting(RefreshState::Failing) };
     assert_eq!(serde_json::to_string(&condition).unwrap(), stored);
-    let read: Condition = serde_json::from_str(stored).unwrap();
+    let read: Condition = json::read(stored.as_bytes()).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), stored);
     // As it was written before there were states: about no grant, so that it counts no more.
     let former = r#"{"needs_authorization":true,"failures":1,"retry_at":2500,"last_fault":"unreachable"}"#;
-    assert_eq!(serde_json::from_str::<Condition>(former).unwrap().generation, 0);
+    assert_eq!(json::read::<Condition>(former.as_bytes()).unwrap().generation, 0);
 }
 
 /// Words are read as they are written.
@@ -234,16 +234,16 @@ fn every_word_of_a_condition_is_read() {
     for state in RefreshState::ALL {
         let condition = of(Condition { state, ..Condition::default() });
         assert_eq!(condition["state"], state.word());
-        assert_eq!(serde_json::from_value::<Condition>(condition).unwrap().state, state);
+        assert_eq!(Condition::from_json(condition).unwrap().state, state);
     }
     for (word, class) in CLASSES {
         let condition = of(Condition { class: Some(class), ..Condition::default() });
         assert_eq!(condition["class"], word);
-        assert_eq!(serde_json::from_value::<Condition>(condition).unwrap().class, Some(class));
+        assert_eq!(Condition::from_json(condition).unwrap().class, Some(class));
     }
     for (word, reason) in REASONS {
         let condition = of(Condition { reason: Some(reason), ..Condition::default() });
         assert_eq!(condition["reason"], word);
-        assert_eq!(serde_json::from_value::<Condition>(condition).unwrap().reason, Some(reason));
+        assert_eq!(Condition::from_json(condition).unwrap().reason, Some(reason));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         template::{Placeholder, RenderProblem, Template, json::JsonTemplate, values::Values},
     },
     ports::ProviderRequest,
-    protocol::secret::SecretText,
+    protocol::{json, secret::SecretText},
 };
 
 /// What one request is built from.
@@ -282,7 +282,7 @@ fn put(query: &mut Vec<(String, SecretText)>, name: &str, value: SecretText) {
 
 /// The object that a rendered body is. That it is one has been checked when the definition was saved.
 fn object(text: &SecretText) -> Result<Map<String, Value>, RequestProblem> {
-    serde_json::from_slice(text.expose().as_bytes()).map_err(|_| RequestProblem::Malformed)
+    json::read(text.expose().as_bytes()).map_err(|_| RequestProblem::Malformed)
 }
 
 /// An object as the text of a body.

@@ -6,10 +6,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::connection::secrets::PROVIDER_CREDENTIALS;
+use crate::{
+    connection::secrets::PROVIDER_CREDENTIALS,
+    protocol::json::{BadMember, FromJson},
+};
 
 /// Longest text that is kept, in bytes.
 const TEXT_LIMIT: usize = 4096;
@@ -26,9 +29,15 @@ pub fn may_be_kept(name: &str) -> bool {
 }
 
 /// The members that are kept.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Kept(Map<String, Value>);
+
+impl FromJson for Kept {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        Map::from_json(value).map(Self)
+    }
+}
 
 impl Kept {
     /// Those of an answer with these names: texts, numbers, booleans; anything else is not taken.

@@ -11,6 +11,7 @@ use crate::{
         },
     },
     protocol::{
+        json,
         jwk::JwkSet,
         page::{Page, PageQuery},
         scope::Scope,
@@ -33,7 +34,7 @@ fn clients() -> [Client; 2] {
         include_str!("../../../fixtures/storage/v1/client_full.json"),
         include_str!("../../../fixtures/storage/v1/client.json"),
     ]
-    .map(|stored| serde_json::from_str(stored).unwrap())
+    .map(|stored| json::read(stored.as_bytes()).unwrap())
 }
 
 /// Keys of a client.

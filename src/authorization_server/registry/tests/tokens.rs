@@ -6,7 +6,7 @@ use super::*;
 fn keys() -> (JwkSet, String) {
     let keys = serde_json::json!({"keys": [{"kty": "OKP", "crv": "Ed25519",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
-    let jwks: JwkSet = serde_json::from_value(keys).unwrap();
+    let jwks = JwkSet::read(&keys, &[]).unwrap();
     let thumbprint = jwks.keys().next().unwrap().thumbprint();
     (jwks, thumbprint)
 }

@@ -1,10 +1,71 @@
-//! Stored objects, read member by member: a derived reader for each kind of object is long.
+//! JSON documents, read member by member: a derived reader for each kind of object is long, and brings words for every
+//! type that it did not expect, floating point included.
 //!
 //! Decides: what is no good as a member. Leaves to others: which members there are, what stands for one that is missing.
 
 use serde_json::{Map, Value};
 
 use crate::protocol::time::UnixSeconds;
+
+/// Reads a document.
+///
+/// # Errors
+/// 503 where it was stored or sent by ourselves: it is no JSON, or no such document.
+pub fn read<Document: FromJson>(text: &[u8]) -> Result<Document, Unreadable> {
+    Ok(Document::from_json(serde_json::from_slice(text)?)?)
+}
+
+/// A text that is no such document: where or which member, never what it says, as serde's own words do.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is no JSON.
+    #[error("{:?} error at line {}, column {}", .0.classify(), .0.line(), .0.column())]
+    Text(#[from] serde_json::Error),
+    /// It is JSON of something else.
+    #[error(transparent)]
+    Document(#[from] BadMember),
+}
+
+/// What a JSON value can be read as.
+pub trait FromJson: Sized {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// It is something else.
+    fn from_json(value: Value) -> Result<Self, BadMember>;
+}
+
+impl FromJson for Value {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        Ok(value)
+    }
+}
+
+impl FromJson for Map<String, Value> {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        if let Value::Object(members) = value { Ok(members) } else { Err(BadMember("object")) }
+    }
+}
+
+impl FromJson for String {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        if let Value::String(text) = value { Ok(text) } else { Err(BadMember("text")) }
+    }
+}
+
+impl<Element: FromJson> FromJson for Vec<Element> {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let Value::Array(elements) = value else { return Err(BadMember("list")) };
+        elements.into_iter().map(Element::from_json).collect()
+    }
+}
+
+/// Null is none.
+impl<Document: FromJson> FromJson for Option<Document> {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        if value.is_null() { Ok(None) } else { Document::from_json(value).map(Some) }
+    }
+}
 
 /// A member that is missing or of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,15 +76,25 @@ pub struct BadMember(pub &'static str);
 pub struct Members(Map<String, Value>);
 
 impl Members {
-    /// Those of a stored object.
-    #[must_use]
-    pub const fn of(object: Map<String, Value>) -> Self {
-        Self(object)
+    /// Those of an object.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn of(value: Value) -> Result<Self, BadMember> {
+        Map::from_json(value).map(Self)
     }
 
     /// A value.
     pub fn value(&mut self, name: &'static str) -> Option<Value> {
         self.0.get_mut(name).map(Value::take).filter(|value| !value.is_null())
+    }
+
+    /// A document of its own.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn document<Document: FromJson>(&mut self, name: &'static str) -> Result<Option<Document>, BadMember> {
+        self.value(name).map(Document::from_json).transpose()
     }
 
     /// A text.
@@ -104,7 +175,7 @@ mod tests {
 
     /// One member of a value, read in each way; which of them worked, and gave something.
     fn readings(value: &Value) -> [Result<bool, BadMember>; 7] {
-        let members = || Members::of(json!({ "x": value }).as_object().unwrap().clone());
+        let members = || Members::of(json!({ "x": value })).unwrap();
         [
             members().text("x").map(|text| text.is_some()),
             members().one_of("x", &[("a", 1), ("b", 2)]).map(|one| one.is_some()),
@@ -135,9 +206,25 @@ mod tests {
         }
     }
 
+    /// A document is of its type or unreadable; null is none. What it says is not told.
+    #[test]
+    fn documents_are_read_by_their_types() {
+        let lists = |text: &str| read::<Option<Vec<String>>>(text.as_bytes()).map_err(|error| error.to_string());
+        assert_eq!((lists("null"), lists("[\"a\"]")), (Ok(None), Ok(Some(vec!["a".to_owned()]))));
+        for (text, problem) in [
+            ("[\"secret\", 1]", "bad member text"),
+            ("{\"secret\": 1}", "bad member list"),
+            ("[\"secret\"", "Eof error at line 1, column 9"),
+            ("\n secret", "Syntax error at line 2, column 2"),
+        ] {
+            assert_eq!(lists(text), Err(problem.to_owned()));
+        }
+        assert!(read::<Map<String, Value>>(b"[]").is_err() && read::<Map<String, Value>>(b"{}").unwrap().is_empty());
+    }
+
     #[test]
     fn a_member_that_is_missing_is_told_by_name() {
-        let mut members = Members::of(Map::new());
+        let mut members = Members::of(json!({})).unwrap();
         assert_eq!((members.text("a"), members.count("a"), members.flag("a")), (Ok(None), Ok(0), Ok(false)));
         assert_eq!(required(members.number("a").unwrap(), "a"), Err(BadMember("a")));
     }
