@@ -26,6 +26,7 @@ use crate::{
         ticks::{Tick, Ticks},
     },
     protocol::{
+        field_name::FieldName,
         json::Unreadable,
         jwk::Jwk,
         page::{Page, PageQuery},
@@ -278,7 +279,7 @@ pub struct ProviderRequest {
     /// Where to; checked by `connection::outbound` before anything is sent.
     pub url: Url,
     /// Header fields in order; values may be secret.
-    pub headers: Vec<(http::HeaderName, SecretText)>,
+    pub headers: Vec<(FieldName, SecretText)>,
     /// The body, if any.
     pub body: Option<SecretText>,
 }

@@ -13,6 +13,9 @@ const PAGE_POLICY: HeaderValue =
 /// `Cross-Origin-Opener-Policy` (HTML standard §7.1.3.1).
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
+/// The header of a request's id, in answers too.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// An answer before it gets the headers that all answers have.
 #[derive(Debug)]
 pub struct Answer {
@@ -91,7 +94,7 @@ impl Answer {
         }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Ok(id) = HeaderValue::from_str(request_id) {
-            headers.insert(HeaderName::from_static("x-request-id"), id);
+            headers.insert(REQUEST_ID, id);
         }
         for (name, value) in self.headers {
             headers.append(name, value);

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     authorization_server::{
-        audit::Origin,
         client_assertion::{Refusal, candidates, judge},
         client_authentication::{AuthenticationProblem, PresentedClient, is_credential, presented_client},
         registry::{AssertionUse, Attempt, Caller, Errand, Proof, RegistryReply, RegistryRequest},
@@ -143,8 +142,8 @@ pub(super) async fn read_form<P: Ports>(context: &Context<'_, P>, multipart_too:
 
 /// An attempt of this request.
 fn attempt<P>(context: &Context<'_, P>, client_id: String) -> Attempt {
-    let address = context.request.extensions().get::<ClientAddress>();
-    Attempt { client_id, network: address.map(ClientAddress::budget_key), origin: context.origin.clone() }
+    let network = context.address.as_ref().map(ClientAddress::budget_key);
+    Attempt { client_id, network, origin: context.origin.clone() }
 }
 
 /// What a secret proves: for the root client by the settings, for every other by the registry. Only root's secret is chosen
@@ -204,10 +203,4 @@ fn no_proof<P>(context: &Context<'_, P>, refusal: Refusal) -> Proof {
 fn refuse<P>(context: &Context<'_, P>, refusal: Refusal) -> AuthenticationProblem {
     context.remarks.refusal.replace(Some(refusal.to_string()));
     AuthenticationProblem::None
-}
-
-/// Where a request comes from.
-pub(super) fn origin(request: &http::Request<super::Body>, request_id: &str) -> Origin {
-    let address = request.extensions().get::<ClientAddress>().map(ToString::to_string);
-    Origin { request_id: request_id.to_owned(), address }
 }

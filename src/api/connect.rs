@@ -13,6 +13,7 @@ use super::{
     error::ApiError,
     input,
     page::{self, Next},
+    route::FETCH_SITE,
 };
 use crate::{
     connection::{
@@ -116,6 +117,6 @@ fn is_from_our_page<P>(context: &Context<'_, P>) -> bool {
     let headers = context.request.headers();
     match headers.get(header::ORIGIN) {
         Some(origin) => origin.as_bytes() == context.deployment.settings.public_url.as_str().as_bytes(),
-        None => headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"same-origin"),
+        None => headers.get(FETCH_SITE).is_some_and(|site| site.as_bytes() == b"same-origin"),
     }
 }

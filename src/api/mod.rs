@@ -43,11 +43,11 @@ use crate::{
     ports::{
         Clients, Clock, ConnectionActors, Listing, Multipart, PortError, Signatures, TemplateCopies, Templates, random,
     },
-    protocol::secret::hex,
+    protocol::{address::ClientAddress, secret::hex},
 };
 
 use self::{
-    answer::Answer,
+    answer::{Answer, REQUEST_ID},
     error::ApiError,
     guard::VerifiedTokens,
     route::{Route, Routed, route},
@@ -115,6 +115,8 @@ struct Context<'a, P> {
     ports: &'a P,
     /// The request.
     request: &'a http::Request<Body>,
+    /// Its sender's address, where the platform gives one.
+    address: Option<ClientAddress>,
     /// Its route's path, parameters by name.
     template: &'static str,
     /// The scope that its route requires.
@@ -168,11 +170,12 @@ pub struct LogLine {
     pub cause: Option<String>,
 }
 
-/// Answers a request.
+/// Answers a request from an address, where that is known.
 pub async fn handle<P: Ports>(
     deployment: &Result<Deployment, Vec<Problem>>,
     ports: &P,
     request: &http::Request<Body>,
+    address: Option<ClientAddress>,
 ) -> Handled {
     let request_id = request_id(request);
     let routed = route(request.method(), request.uri().path());
@@ -199,8 +202,8 @@ pub async fn handle<P: Ports>(
         (Routed::To(_), Ok(_)) if is_plain => Err(ApiError::plain_http()),
         (Routed::To(route), Ok(deployment)) => {
             let required = route.required_scope();
-            let origin = client_authentication::origin(request, &request_id);
-            let context = Context { deployment, ports, request, template, required, origin, remarks };
+            let origin = Origin { request_id: request_id.clone(), address: address.as_ref().map(ToString::to_string) };
+            let context = Context { deployment, ports, request, address, template, required, origin, remarks };
             let result = dispatch(&context, route).await;
             remarks = context.remarks;
             let forbids = deployment.settings.compatibility.allows(Deviation::ForbiddenBearer);
@@ -308,7 +311,7 @@ async fn dispatch<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<An
 
 /// The request's own `X-Request-ID` where it is harmless (1 to 128 of word characters, `-`, `.`), else a fresh one.
 fn request_id(request: &http::Request<Body>) -> String {
-    let own = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let own = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     match own {
         Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(harmless) => id.to_owned(),

@@ -4,10 +4,11 @@
 
 mod path;
 
-use http::Method;
+use http::{HeaderName, Method, header};
 use percent_encoding::percent_decode_str;
 
 use self::path::at;
+use super::answer::REQUEST_ID;
 
 /// Every route that there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,11 +259,15 @@ impl Route {
     }
 }
 
+/// From where a browser was sent here (Fetch Metadata §2.3).
+pub const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// The request headers that reach us: each one that is copied out of the runtime costs.
-pub const READ_HEADERS: [&str; 5] = ["authorization", "content-type", "if-match", "origin", "x-request-id"];
+pub const READ_HEADERS: [HeaderName; 5] =
+    [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::ORIGIN, REQUEST_ID];
 
 /// Those that reach us beside, where people come with their browsers.
-pub const BROWSER_HEADERS: [&str; 4] = ["accept", "cookie", "referer", "sec-fetch-site"];
+pub const BROWSER_HEADERS: [HeaderName; 4] = [header::ACCEPT, header::COOKIE, header::REFERER, FETCH_SITE];
 
 /// Whether people come to a path with their browsers, as far as their headers are looked at.
 #[must_use]

@@ -79,7 +79,7 @@ use crate::{
     config::{Problem, compatibility::Compatibility, tests::read_with},
     memory::{Memory, turns},
     ports::Clock,
-    protocol::time::UnixSeconds,
+    protocol::{address::ClientAddress, time::UnixSeconds},
 };
 
 /// Part of every secret that these tests use.
@@ -211,17 +211,23 @@ impl Host {
         self.root.replace((UnixSeconds(0), String::new()));
     }
 
+    /// Handles a request from the address that is among its extensions.
+    pub(super) async fn handled(&self, request: &http::Request<Body>) -> Handled {
+        let address = request.extensions().get::<ClientAddress>().copied();
+        handle(&self.deployment, &self.memory, request, address).await
+    }
+
     /// Sends a request and waits for the answer; work behind it goes on only as far as the answer needs it.
     pub(super) fn send(&self, request: &http::Request<Body>) -> Answered {
         let request = as_it_reaches_us(request);
-        let handled = self.pool.borrow_mut().run_until(handle(&self.deployment, &self.memory, &request));
+        let handled = self.pool.borrow_mut().run_until(self.handled(&request));
         Answered::new(self, &request, handled)
     }
 
     /// Sends requests at the same time: each runs until it waits for the provider before the next one begins.
     pub(super) fn send_all(&self, requests: &[http::Request<Body>]) -> Vec<Answered> {
         let requests: Vec<_> = requests.iter().map(as_it_reaches_us).collect();
-        let all = join_all(requests.iter().map(|request| handle(&self.deployment, &self.memory, request)));
+        let all = join_all(requests.iter().map(|request| self.handled(request)));
         let all = self.pool.borrow_mut().run_until(all);
         requests.iter().zip(all).map(|(request, handled)| Answered::new(self, request, handled)).collect()
     }
@@ -231,7 +237,7 @@ impl Host {
         let requests: Vec<_> = requests.iter().map(as_it_reaches_us).collect();
         let one = async |(index, request): (u32, &http::Request<Body>)| {
             turns(index * late).await;
-            handle(&self.deployment, &self.memory, request).await
+            self.handled(request).await
         };
         let all = join_all((0..).zip(&requests).map(one));
         let all = self.pool.borrow_mut().run_until(all);
@@ -329,8 +335,9 @@ fn as_it_reaches_us(request: &http::Request<Body>) -> http::Request<Body> {
     let mut passed = request.clone();
     passed.headers_mut().clear();
     let with_browser = is_for_browsers(request.uri().path());
-    let is_read = |name: &str| READ_HEADERS.contains(&name) || (with_browser && BROWSER_HEADERS.contains(&name));
-    for (name, value) in request.headers().iter().filter(|(name, _)| is_read(name.as_str())) {
+    let is_read =
+        |name: &http::HeaderName| READ_HEADERS.contains(name) || (with_browser && BROWSER_HEADERS.contains(name));
+    for (name, value) in request.headers().iter().filter(|(name, _)| is_read(name)) {
         passed.headers_mut().append(name, value.clone());
     }
     passed

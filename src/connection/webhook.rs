@@ -4,7 +4,7 @@
 //! storing (the actor), which events there are (`event`).
 
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderName, Method, header};
+use http::Method;
 use serde_json::Value;
 
 use super::{
@@ -19,6 +19,7 @@ use crate::{
     config::{Settings, Webhook},
     ports::{ProviderFailure, ProviderRequest, ProviderResponse},
     protocol::{
+        field_name::FieldName,
         host::HostList,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
@@ -37,13 +38,13 @@ const PATIENCE: Seconds = Seconds(272_105);
 const JITTER_SHARE: u64 = 5;
 
 /// The header of an event's id.
-const ID: HeaderName = HeaderName::from_static("webhook-id");
+const ID: FieldName = FieldName::lower_case("webhook-id");
 
 /// The header of the instant of an attempt.
-const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const TIMESTAMP: FieldName = FieldName::lower_case("webhook-timestamp");
 
 /// The header of the signatures.
-const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const SIGNATURE: FieldName = FieldName::lower_case("webhook-signature");
 
 /// The webhook of a deployment, if it has one that may be used. The rules are those for providers, but for the lists of
 /// their hosts: the operator has named this one host already.
@@ -76,7 +77,7 @@ pub fn request(
     let sent_at = now.0.to_string();
     let signatures = signatures(webhook, &format!("{id}.{sent_at}.{body}"));
     let headers = vec![
-        (header::CONTENT_TYPE, SecretText::new("application/json".to_owned())),
+        (FieldName::CONTENT_TYPE, SecretText::new("application/json".to_owned())),
         (ID, SecretText::new(id)),
         (TIMESTAMP, SecretText::new(sent_at)),
         (SIGNATURE, SecretText::new(signatures)),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Serialize;
 use worker::{
     ByteStream, Error, Headers, Result,
@@ -35,17 +35,22 @@ extern "C" {
 
 thread_local! {
     /// [`READ_HEADERS`] as JavaScript has them.
-    static READ_NAMES: [JsString; READ_HEADERS.len()] = READ_HEADERS.map(JsString::from);
+    static READ_NAMES: [JsString; 5] = READ_HEADERS.each_ref().map(js_name);
     /// [`BROWSER_HEADERS`] as JavaScript has them.
-    static BROWSER_NAMES: [JsString; BROWSER_HEADERS.len()] = BROWSER_HEADERS.map(JsString::from);
+    static BROWSER_NAMES: [JsString; 4] = BROWSER_HEADERS.each_ref().map(js_name);
     /// The name of the header that announces a body.
     static CONTENT_LENGTH: JsString = JsString::from("content-length");
     /// The name of the header that tells the sender's address where the platform does not.
     static CONNECTING_IP: JsString = JsString::from("cf-connecting-ip");
 }
 
-/// Reads a request with its full URI, scheme included, its body up to the limit of its route.
-pub(super) async fn read(request: web_sys::Request) -> Result<http::Request<Body>> {
+/// The name of a header as JavaScript has it.
+fn js_name(name: &HeaderName) -> JsString {
+    name.as_str().into()
+}
+
+/// Reads a request with its full URI, scheme included, its body up to the limit of its route; and its sender's address.
+pub(super) async fn read(request: web_sys::Request) -> Result<(http::Request<Body>, Option<ClientAddress>)> {
     let target = target(&request.url())?;
     let method = Method::from_bytes(request.method().as_bytes()).map_err(into_error)?;
     let limit = body_limit(&method, target.path());
@@ -53,18 +58,16 @@ pub(super) async fn read(request: web_sys::Request) -> Result<http::Request<Body
     let with_browser = is_for_browsers(target.path());
     let has_body = !matches!(method, Method::GET | Method::HEAD);
     let mut builder = http::Request::builder().method(method).uri(target);
-    let always = READ_HEADERS.iter().zip(READ_NAMES.with(Clone::clone));
-    let of_browsers = with_browser.then(|| BROWSER_HEADERS.iter().zip(BROWSER_NAMES.with(Clone::clone)));
+    let always = READ_HEADERS.into_iter().zip(READ_NAMES.with(Clone::clone));
+    let of_browsers = with_browser.then(|| BROWSER_HEADERS.into_iter().zip(BROWSER_NAMES.with(Clone::clone)));
     for (name, js_name) in always.chain(of_browsers.into_iter().flatten()) {
         if let Some(value) = headers.get(&js_name)? {
-            builder = builder.header(*name, HeaderValue::from_bytes(&latin1(value)).map_err(into_error)?);
+            builder = builder.header(name, HeaderValue::from_bytes(&latin1(value)).map_err(into_error)?);
         }
     }
-    if let Some(address) = address(&request, &headers)? {
-        builder = builder.extension(address);
-    }
+    let address = address(&request, &headers)?;
     let body = if has_body { body(request, &headers, limit).await? } else { Body::Complete(Vec::new()) };
-    builder.body(body).map_err(into_error)
+    Ok((builder.body(body).map_err(into_error)?, address))
 }
 
 /// The URI of a request. Few addresses need the URL standard: where a path may have dot segments in one of their

@@ -29,7 +29,7 @@ use crate::api;
 async fn main(request: web_sys::Request, env: Env, _context: Context) -> Result<web_sys::Response> {
     let deployment = deployment(&env);
     let handled = match message::read(request).await {
-        Ok(request) => api::handle(&deployment, &EdgePorts::new(env), &request).await,
+        Ok((request, address)) => api::handle(&deployment, &EdgePorts::new(env), &request, address).await,
         Err(error) => api::unreadable(&error),
     };
     print(handled.log.level, &handled.log);

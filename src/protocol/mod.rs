@@ -4,6 +4,7 @@ pub mod address;
 pub mod assertion;
 pub mod authorization_header;
 pub mod error_code;
+pub mod field_name;
 pub mod form;
 pub mod host;
 pub mod json;

@@ -37,7 +37,7 @@ fn kept(host: &Host) -> (Value, Value) {
 
 /// A header field of a request to the provider.
 fn header<'a>(sent: &'a ProviderRequest, name: &str) -> &'a str {
-    sent.headers.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.expose())
+    sent.headers.iter().find(|(own, _)| own.as_str() == name).map_or("", |(_, value)| value.expose())
 }
 
 /// Whether a request calls the API.

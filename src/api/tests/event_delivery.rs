@@ -36,7 +36,7 @@ pub(super) fn told(host: &Host) -> Vec<Told> {
     let secret = STANDARD.decode("canarycanarycanarycanarycanarycanary").unwrap();
     let message = |request: ProviderRequest| {
         let header = |name: &str| {
-            let (_, value) = request.headers.iter().find(|(own, _)| own == name).unwrap();
+            let (_, value) = request.headers.iter().find(|(own, _)| own.as_str() == name).unwrap();
             value.expose().to_owned()
         };
         let body = request.body.as_ref().unwrap().expose();

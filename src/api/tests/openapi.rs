@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{
-        Body, handle, metadata,
+        Body, metadata,
         route::{Route, Routed, route},
     },
     authorization_server::scope_registry::EVERY_SCOPE,
@@ -186,7 +186,7 @@ fn what_can_befall_every_operation_is_described() {
 #[test]
 fn an_exchange_that_is_not_described_is_noticed() {
     let host = Host::new();
-    let handled = |request: &_| host.pool.borrow_mut().run_until(handle(&host.deployment, &host.memory, request));
+    let handled = |request: &_| host.pool.borrow_mut().run_until(host.handled(request));
     let token = host.root();
     let create = |body: Value| authorized("POST", "/api/v1/oauth/client", &token, &body);
     let list = |query: &str| authorized("GET", &format!("/api/v1/oauth/client{query}"), &token, &Value::Null);

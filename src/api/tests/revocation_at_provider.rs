@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::{
-    api::{Body, handle},
+    api::Body,
     ports::{ProviderFailure, ProviderRequest},
 };
 
@@ -258,7 +258,7 @@ fn tokens_that_come_too_late_are_given_back() {
     let slow = callback(&format!("state={}&code=canary-code-2", host.state("shop")));
     let begin = root(&host, "GET", "/authorize");
     let send = async |request| {
-        let handled = handle(&host.deployment, &host.memory, &request).await;
+        let handled = host.handled(&request).await;
         Answered::new(&host, &request, handled)
     };
     let overtaking = async {

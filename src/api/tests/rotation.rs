@@ -9,7 +9,6 @@ use super::{
     sweep::{report, with_services},
 };
 use crate::{
-    api::handle,
     config::tests::GOOD,
     connection::{
         command::{Command, Reply, ResealOutcome},
@@ -248,7 +247,7 @@ fn a_renewal_under_way_and_a_rotation_do_not_disturb_each_other() {
         );
         outcome
     };
-    let (read, outcome) = host.pool.borrow_mut().run_until(join(handle(&host.deployment, memory, &reading), reseal));
+    let (read, outcome) = host.pool.borrow_mut().run_until(join(host.handled(&reading), reseal));
     assert_eq!(read.response.status(), 200);
     assert!(matches!(outcome, Ok(Reply::Reseal(ResealOutcome::Resealed))));
     host.run_behind();

@@ -3,7 +3,6 @@
 //! Decides: which strategies there are and what their configuration holds; it is checked when the document is saved, not
 //! at first use. Leaves to others: the requests themselves (`request`), and what is done with them (`token_exchange`).
 
-use http::HeaderName;
 use url::Url;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     connection::template::{Template, json::JsonTemplate},
-    protocol::validation::Issue,
+    protocol::{field_name::FieldName, validation::Issue},
 };
 
 /// The strategies that a connector may name, as messages list them.
@@ -84,7 +83,7 @@ pub enum DirectAuthentication {
     /// `api_key`: the key goes wherever the provider wants it.
     ApiKey {
         /// Header fields.
-        headers: Vec<(HeaderName, Template)>,
+        headers: Vec<(FieldName, Template)>,
         /// Query parameters; they replace others of the same name.
         query: Vec<(String, Template)>,
         /// A JSON object whose members are put into a JSON body.

@@ -3,14 +3,13 @@
 //! Decides: which header fields a document may set (checklist P13), what a value may be. Leaves to others: the content
 //! type's meaning for the body (`request`), encoding (`token_exchange`).
 
-use http::HeaderName;
 use serde_json::Value;
 
 use super::{
     reader::{Issues, Known, Node},
     request::IgnoredErrors,
 };
-use crate::connection::template::Template;
+use crate::{connection::template::Template, protocol::field_name::FieldName};
 
 /// Header fields that the transport, the platform or a browser owns (checklist P13).
 const FORBIDDEN_HEADERS: [&str; 15] = [
@@ -35,8 +34,8 @@ const FORBIDDEN_HEADERS: [&str; 15] = [
 const FORBIDDEN_HEADER_STARTS: [&str; 4] = ["cf-", "proxy-", "sec-", "x-forwarded-"];
 
 /// Reads `headers`.
-pub(super) fn read_headers(node: &Node<'_>, known: Known<'_>, issues: &mut Issues) -> Vec<(HeaderName, Template)> {
-    let mut headers: Vec<(HeaderName, Template)> = Vec::new();
+pub(super) fn read_headers(node: &Node<'_>, known: Known<'_>, issues: &mut Issues) -> Vec<(FieldName, Template)> {
+    let mut headers: Vec<(FieldName, Template)> = Vec::new();
     for field in node.optional_elements(issues) {
         if field.object(issues).is_none() {
             continue;
@@ -60,8 +59,8 @@ pub(super) fn read_headers(node: &Node<'_>, known: Known<'_>, issues: &mut Issue
 }
 
 /// The name of a header field that a document may set.
-fn header_name(text: &str, others: &[(HeaderName, Template)]) -> Result<HeaderName, &'static str> {
-    let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| "this is not the name of a header field")?;
+fn header_name(text: &str, others: &[(FieldName, Template)]) -> Result<FieldName, &'static str> {
+    let name = FieldName::parse(text).ok_or("this is not the name of a header field")?;
     let forbidden = FORBIDDEN_HEADERS.contains(&name.as_str())
         || FORBIDDEN_HEADER_STARTS.iter().any(|start| name.as_str().starts_with(start));
     if forbidden {

@@ -3,7 +3,7 @@
 //! Decides: which members, methods, header names, content types and hosts a request may have. Leaves to others: filling
 //! in values and sending (`token_exchange`), and whether the host may be spoken to (`outbound`).
 
-use http::{HeaderName, Method, header};
+use http::Method;
 
 use super::{
     authentication::{self, DirectAuthentication},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     connection::template::{Template, has_dot_segment, json::JsonTemplate},
     protocol::{
+        field_name::FieldName,
         host::is_dns_name,
         validation::{Issue, Step},
     },
@@ -135,7 +136,7 @@ pub struct Request {
     /// Starts with `/`; may hold a query.
     pub path: Template,
     /// Header fields in order, no name twice.
-    pub headers: Vec<(HeaderName, Template)>,
+    pub headers: Vec<(FieldName, Template)>,
     /// Query parameters in order.
     pub query: Vec<(String, Template)>,
     /// The body, if any.
@@ -186,7 +187,7 @@ pub(super) fn read(node: &Node<'_>, known: Known<'_>, issues: &mut Issues) -> Op
     }
     let target = target.flatten();
     let authenticates = target.as_ref().is_some_and(|target| target.authentication.is_some());
-    let names_field = headers.iter().any(|(name, _)| *name == header::AUTHORIZATION);
+    let names_field = headers.iter().any(|(name, _)| *name == FieldName::AUTHORIZATION);
     if authenticates && names_field {
         issues.push(node.member("headers").issue("Authorization is set by client_config.authentication already"));
     }
@@ -283,14 +284,14 @@ fn is_host(text: &str) -> bool {
 /// Reads `body` as its `Content-Type` wants it: none means JSON (contract 6.4).
 fn read_body(
     node: &Node<'_>,
-    headers: &[(HeaderName, Template)],
+    headers: &[(FieldName, Template)],
     known: Known<'_>,
     issues: &mut Issues,
 ) -> Option<Body> {
     let body = node.member("body");
     let text = body.optional_text(issues)?;
     let content_type =
-        headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE).map(|(_, value)| value.with_stand_in("<>"));
+        headers.iter().find(|(name, _)| *name == FieldName::CONTENT_TYPE).map(|(_, value)| value.with_stand_in("<>"));
     let media_type = content_type.as_deref().map_or(Some("application/json"), media_type);
     if media_type == Some("text/plain") {
         return body.template_of(text, known, issues).map(Body::Text);

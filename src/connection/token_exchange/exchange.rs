@@ -4,7 +4,6 @@
 //! others: which request it is (`token_exchange`), and escaping (`template`, `form`).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderName, header};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -16,7 +15,7 @@ use crate::{
         template::{Placeholder, RenderProblem, Template, json::JsonTemplate, values::Values},
     },
     ports::ProviderRequest,
-    protocol::{json, secret::SecretText},
+    protocol::{field_name::FieldName, json, secret::SecretText},
 };
 
 /// What one request is built from.
@@ -35,7 +34,7 @@ pub(super) struct Exchange<'a> {
 #[derive(Default)]
 struct Parts {
     /// Header fields in order.
-    headers: Vec<(HeaderName, SecretText)>,
+    headers: Vec<(FieldName, SecretText)>,
     /// Query parameters in order.
     query: Vec<(String, SecretText)>,
     /// Members that are put into the body.
@@ -63,9 +62,9 @@ impl Exchange<'_> {
         self.add_verifier(request, &mut parts);
         self.authenticate(request, &mut parts)?;
         let body = self.body(request, &parts.members)?;
-        parts.add_header(header::ACCEPT, "application/json");
+        parts.add_header(FieldName::ACCEPT, "application/json");
         if body.is_some() {
-            parts.add_header(header::CONTENT_TYPE, "application/json");
+            parts.add_header(FieldName::CONTENT_TYPE, "application/json");
         }
         Ok(ProviderRequest {
             method: request.method.clone(),
@@ -147,7 +146,7 @@ impl Exchange<'_> {
                     .values
                     .text("access_token")
                     .ok_or_else(|| self.missing("authentication", vec!["access_token".to_owned()]))?;
-                parts.add_header(header::AUTHORIZATION, &format!("Bearer {token}"));
+                parts.add_header(FieldName::AUTHORIZATION, &format!("Bearer {token}"));
                 Ok(())
             }
             _ => Ok(()),
@@ -171,7 +170,7 @@ impl Exchange<'_> {
                 };
                 let pair = SecretText::new(format!("{}:{}", encode(&user), encode(&password)));
                 let value = format!("Basic {}", STANDARD.encode(pair.expose()));
-                parts.add_header(header::AUTHORIZATION, &value);
+                parts.add_header(FieldName::AUTHORIZATION, &value);
             }
             DirectAuthentication::Bearer { token } => {
                 let names = || token.placeholders().map(|place| place.written().to_owned());
@@ -179,7 +178,7 @@ impl Exchange<'_> {
                     .header(self.values)
                     .map_err(self.located(PLACE))?
                     .ok_or_else(|| self.missing(PLACE, names().collect()))?;
-                parts.add_header(header::AUTHORIZATION, &format!("Bearer {}", token.expose()));
+                parts.add_header(FieldName::AUTHORIZATION, &format!("Bearer {}", token.expose()));
             }
             DirectAuthentication::ApiKey { headers, query, body } => {
                 for (name, value) in headers {
@@ -245,7 +244,7 @@ impl Exchange<'_> {
 
 impl Parts {
     /// Adds a header field, unless the definition has set it.
-    fn add_header(&mut self, name: HeaderName, value: &str) {
+    fn add_header(&mut self, name: FieldName, value: &str) {
         if !self.headers.iter().any(|(other, _)| *other == name) {
             self.headers.push((name, SecretText::new(value.to_owned())));
         }
