@@ -41,6 +41,7 @@ mod messages;
 mod metrics;
 mod openapi;
 mod provider_credentials;
+mod readme;
 mod refresh_alarms;
 mod refresh_doubts;
 mod refresh_hazards;
