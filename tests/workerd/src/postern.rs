@@ -1,5 +1,6 @@
 //! One Postern in real workerd: its own port, its own state, the settings of the test.
 
+use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
@@ -40,6 +41,7 @@ impl Postern {
     #[must_use]
     pub fn start(setup: Setup) -> Self {
         let [public, cron, twin] = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"));
+        let parent = if setup.is_in_memory { PathBuf::from("/dev/shm") } else { env::temp_dir() };
         let mut postern = Self {
             setup,
             public,
@@ -47,7 +49,7 @@ impl Postern {
             twin,
             log: Log::default(),
             process: None,
-            state: TempDir::with_prefix("postern-state-").expect("temporary directory"),
+            state: TempDir::with_prefix_in("postern-state-", parent).expect("temporary directory"),
         };
         postern.launch();
         postern
@@ -120,6 +122,12 @@ impl Postern {
     pub fn restart_with(&mut self, setup: Setup) {
         self.setup = setup;
         self.kill_and_restart();
+    }
+
+    /// How much of the machine's memory the process holds, in KiB.
+    #[must_use]
+    pub fn resident_kib(&self) -> f64 {
+        self.process.as_ref().expect("it runs").resident_kib()
     }
 
     /// All that it printed so far, on both streams, in all its lives.

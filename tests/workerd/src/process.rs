@@ -1,6 +1,7 @@
 //! A child process that cannot outlive the test program, with all it printed.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
@@ -67,6 +68,13 @@ impl Process {
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
         let readers = child.stderr.take().map(|pipe| log.follow(pipe));
         (Self { child, readers: readers.into_iter().collect() }, input, output)
+    }
+
+    /// How much of the machine's memory it holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// Whether it ended by itself.

@@ -28,6 +28,8 @@ pub struct Setup {
     pub(crate) outbound: Option<SocketAddr>,
     /// Whether a second instance shares its objects.
     pub(crate) has_twin: bool,
+    /// Whether its state is kept in memory.
+    pub(crate) is_in_memory: bool,
 }
 
 impl Default for Setup {
@@ -39,7 +41,7 @@ impl Default for Setup {
             ("ALLOW_LOOPBACK_PROVIDERS", "true"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
-        Self { variables: BTreeMap::from(variables), clock: None, outbound: None, has_twin: false }
+        Self { variables: BTreeMap::from(variables), clock: None, outbound: None, has_twin: false, is_in_memory: false }
     }
 }
 
@@ -82,6 +84,13 @@ impl Setup {
     #[must_use]
     pub fn twin(self) -> Self {
         Self { has_twin: true, ..self }
+    }
+
+    /// Keeps the state in memory (`/dev/shm`), for tests of which the disk is no part: where it is busy, it holds all that is
+    /// written up for seconds.
+    #[must_use]
+    pub fn in_memory(self) -> Self {
+        Self { is_in_memory: true, ..self }
     }
 
     /// Whether clients reach it by https.
