@@ -198,6 +198,7 @@ fn check_content(answer: &Place, response: &http::Response<Vec<u8>>, is_head: bo
     let text = std::str::from_utf8(response.body()).map_err(|error| error.to_string())?;
     let value = match media_type {
         "application/json" => serde_json::from_str(text).map_err(|error| error.to_string())?,
+        "text/yaml" => yaml::parse(text).unwrap(),
         _ => Value::from(text),
     };
     schema.check(&value)
