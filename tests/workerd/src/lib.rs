@@ -7,6 +7,7 @@
 //! - [`Provider`]: a real authorization server that others wrote, in Node or in Python, and the browser that logs in there.
 //! - [`Counterpart`]: OAuth and JOSE libraries that others wrote, as clients and resource servers, each in a process of
 //!   its own that lives through a test.
+//! - [`Schemathesis`]: what turns an `OpenAPI` document into requests.
 //! - [`Clock`]: the wall clock of the processes that were started with it. Time is moved, not slept.
 //! - [`Request`] and [`Answer`]: HTTP as a test likes it.
 //!
@@ -14,7 +15,8 @@
 //!
 //! Environment: `POSTERN_WORKERD` and `POSTERN_NODE` name other binaries than those of `node_modules` and `PATH`;
 //! `POSTERN_INTEROP_PYTHON` names a Python that has what `tests/interop/requirements.txt` lists. `POSTERN_CRASH_ROUNDS`
-//! names the rounds of `tests/crashes`, `POSTERN_CRASH_SEED` their chance.
+//! names the rounds of `tests/crashes`, `POSTERN_CRASH_SEED` their chance; `POSTERN_SCHEMATHESIS_EXAMPLES` names the
+//! requests per operation that schemathesis makes up, `POSTERN_SCHEMATHESIS_SEED` their chance.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,6 +37,7 @@ mod mock_request;
 mod postern;
 mod process;
 mod provider;
+mod schemathesis;
 mod setup;
 mod source;
 mod tools;
@@ -46,4 +49,5 @@ pub use mock::{Mock, MockAnswer};
 pub use mock_request::MockRequest;
 pub use postern::Postern;
 pub use provider::{Program, Provider, ProviderOptions};
+pub use schemathesis::Schemathesis;
 pub use setup::{APP_ENCRYPTION_KEY, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};

@@ -5,10 +5,11 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// Everything that was printed, by one process or by several in a row.
 #[derive(Clone, Default)]
@@ -80,6 +81,19 @@ impl Process {
     /// Whether it ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it ends by itself, and says how; none if that takes longer than the deadline.
+    #[expect(clippy::disallowed_methods, reason = "a deadline")]
+    pub(crate) fn wait(&mut self, deadline: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + deadline;
+        loop {
+            let over = Instant::now() > deadline;
+            match self.child.try_wait() {
+                Ok(None) if !over => thread::sleep(Duration::from_millis(100)),
+                ended => return ended.ok().flatten(),
+            }
+        }
     }
 
     /// Ends the process as a power cut would (SIGKILL). When this returns it is gone and its log complete.
