@@ -229,10 +229,18 @@ fn lifetime(members: &Map<String, Value>) -> Result<Option<Seconds>, AnswerProbl
     }
 }
 
-/// A JSON number without an exponent.
+/// A JSON number without an exponent. Of a fraction is told only whether there is one: to write it out, the standard
+/// library's formatting of floating point would be needed, for this alone. A negative one may look as it likes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is not negative, truncation is what is wanted, and the largest is too large anyway"
+)]
 fn decimal(number: &serde_json::Number) -> String {
     match number.as_f64() {
-        Some(float) if !number.is_u64() && !number.is_i64() => format!("{float}"),
+        Some(float) if number.is_f64() && float.is_sign_positive() => {
+            format!("{}.{}", float as u64, u8::from(float.fract() > 0.0))
+        }
         _ => number.to_string(),
     }
 }

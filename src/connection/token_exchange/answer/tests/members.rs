@@ -16,6 +16,7 @@ fn lifetimes_are_read_within_their_range() {
         (json!(1), 1),
         (json!(1e3), 1000),
         (json!(315_360_000), 315_360_000),
+        (json!(315_360_000.9), 315_360_000),
         // Nothing: the default.
         (json!(0), 3600),
         (json!("0"), 3600),
@@ -31,7 +32,10 @@ fn lifetimes_are_read_within_their_range() {
         json!(-1),
         json!("-1"),
         json!(-0.5),
+        json!(-0.0),
         json!(0.5),
+        json!(1e-9),
+        json!(-1e99),
         json!(1e99),
         json!("1e99"),
         json!("NaN"),
