@@ -6,14 +6,16 @@
 
 use std::sync::LazyLock;
 
+use ed25519_dalek::{Signature, Signer, SigningKey};
 use libfuzzer_sys::fuzz_target;
 use postern::{
-    authorization_server::access_token::{Subject, TokenAuthority, Verified},
+    authorization_server::access_token::{Draft, Subject, TokenAuthority, Unproven, Verified},
     protocol::{
+        jwk::Jwk,
         scope::Scope,
         secret::SecretText,
         time::UnixSeconds,
-        token::{ALGORITHM, TOKEN_LIMIT, read},
+        token::{ALGORITHM, TOKEN_LIMIT, Unreadable, read},
     },
 };
 use postern_fuzz::{object, part, settings};
@@ -24,15 +26,34 @@ const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 /// The characters that changes put into a token: those of base64url, and some that must not be there.
 const CHARACTERS: &[u8; 72] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n~%";
 
-/// Issues and verifies.
-static AUTHORITY: LazyLock<TokenAuthority> = LazyLock::new(|| TokenAuthority::new(&settings()));
+/// The key pair of the deployment.
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&settings().signing_keys[0].seed));
+
+/// Writes and judges.
+static AUTHORITY: LazyLock<TokenAuthority> =
+    LazyLock::new(|| TokenAuthority::new(&settings(), vec![Jwk::ed25519(KEY.verifying_key().as_bytes())]));
 
 /// A good token.
 static GOOD: LazyLock<String> = LazyLock::new(|| {
     let scope = Scope::parse("client:read policy:read").expect("a scope");
     let subject = Subject { client_id: "000102030405060708090a0b0c0d0e0f", scope: &scope, epoch: 3, audience: None };
-    AUTHORITY.issue(&subject, NOW, [7; 16]).expect("a token is issued").expose().to_owned()
+    signed(AUTHORITY.issue(&subject, NOW, [7; 16]).expect("a token is issued")).expose().to_owned()
 });
+
+/// What the platform makes of a draft.
+fn signed(draft: Draft<'_>) -> SecretText {
+    assert_eq!(draft.seed, KEY.as_bytes());
+    let signature = KEY.sign(draft.signing_input()).to_bytes();
+    draft.signed(&signature)
+}
+
+/// What a token is once the platform has looked at its signature.
+fn proven(judged: Result<Unproven<'_>, Unreadable>) -> Result<Verified, Unreadable> {
+    let unproven = judged?;
+    let signature = Signature::from_bytes(&unproven.signature);
+    let is_good = KEY.verify(unproven.signing_input, &signature).is_ok();
+    unproven.proven(is_good)
+}
 
 /// What must hold for any text.
 fn check_text(text: &str) {
@@ -55,9 +76,9 @@ fn check_text(text: &str) {
         assert!(again.len() > TOKEN_LIMIT || read(&again) == Ok((header, claims)));
     }
     let token = SecretText::new(text.to_owned());
-    let verified = AUTHORITY.verify(&token, NOW);
+    let verified = proven(AUTHORITY.judge(&token, NOW));
     assert_eq!(verified.is_ok(), text == *GOOD, "nothing verifies that was not issued");
-    assert_eq!(AUTHORITY.inspect(&token, NOW), verified);
+    assert_eq!(proven(AUTHORITY.inspect(&token, NOW)), verified);
 }
 
 /// A good token with changes: four bytes each, for the kind, the place (two bytes) and the character.
@@ -87,16 +108,17 @@ fn check_issued(data: &[u8]) {
     // Half of the tokens are for others (RFC 8707).
     let audience = (epoch % 2 == 1).then_some(client_id);
     let subject = Subject { client_id, scope: &scope, epoch, audience };
-    let Ok(token) = AUTHORITY.issue(&subject, now, [9; 16]) else {
+    let Ok(draft) = AUTHORITY.issue(&subject, now, [9; 16]) else {
         // The calendar of the JWT library ends in the year 262142.
         return assert!(now.plus(AUTHORITY.lifetime()).0 > 8_000_000_000_000);
     };
+    let token = signed(draft);
     if token.expose().len() > TOKEN_LIMIT {
         return assert!(AUTHORITY.inspect(&token, now).is_err());
     }
-    let Verified { claims, trusted_until } = AUTHORITY.inspect(&token, now).expect("good when it is issued");
+    let Verified { claims, trusted_until } = proven(AUTHORITY.inspect(&token, now)).expect("good when it is issued");
     assert_eq!(trusted_until, claims.exp);
-    assert_eq!(AUTHORITY.verify(&token, now).is_ok(), audience.is_none_or(|audience| audience == claims.iss));
+    assert_eq!(AUTHORITY.judge(&token, now).is_ok(), audience.is_none_or(|audience| audience == claims.iss));
     assert_eq!((claims.sub.as_str(), claims.client_id.as_str(), claims.epoch), (client_id, client_id, epoch));
     assert_eq!((claims.scope, claims.iat), (scope.to_string(), now));
     assert_eq!(claims.exp, now.plus(AUTHORITY.lifetime()));

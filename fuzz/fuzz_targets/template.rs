@@ -162,7 +162,7 @@ fn check_requests(case: &Case<'_>, real: &ProviderRequest, marked: &ProviderRequ
     assert_eq!(names(real), names(marked));
     for (name, value) in &real.headers {
         let value = http::HeaderValue::from_str(value.expose()).expect("a header value");
-        assert!(value.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte)), "{name}");
+        assert!(value.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte)), "{}", name.as_str());
     }
     assert!(real.url.username().is_empty() && real.url.password().is_none());
     assert!(real.url.fragment().is_none() && real.url.port().is_none() && real.url.scheme() == "https");
