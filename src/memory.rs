@@ -59,6 +59,8 @@ pub(crate) struct Faults {
     writes_left: Cell<Option<u32>>,
     /// Whether the directory cannot answer.
     directory: Cell<bool>,
+    /// How many more keys and signatures the platform works out before it fails; none: it does not.
+    signatures_left: Cell<Option<u32>>,
 }
 
 impl Faults {
@@ -70,6 +72,11 @@ impl Faults {
     /// Mends the connections' storage.
     pub(crate) fn mend_records(&self) {
         self.writes_left.set(None);
+    }
+
+    /// Breaks the platform's signatures after so many more of them, or mends them.
+    pub(crate) fn break_signatures(&self, after: Option<u32>) {
+        self.signatures_left.set(after);
     }
 
     /// Breaks or mends the directory.

@@ -67,9 +67,9 @@ impl Presented {
         &self.attempt.client_id
     }
 
-    /// Whether this is the root client with the right secret.
-    pub(super) const fn is_root(&self) -> bool {
-        matches!(self.proof, Proof::Root(true))
+    /// Whether it says that it is the root client, rightly or not.
+    pub(super) const fn names_root(&self) -> bool {
+        matches!(self.proof, Proof::Root(_))
     }
 
     /// Has the registry check the credentials and do the errand.

@@ -57,6 +57,7 @@ mod rotation;
 mod routes;
 mod secret_verification;
 mod secrets;
+mod signatures;
 mod signing_keys;
 mod slow_input;
 mod stage;

@@ -138,6 +138,21 @@ fn an_address_that_tries_everybody_waits() {
     }
 }
 
+/// T36, T37: who has to wait cannot go on guessing the root secret: not by a request either that root itself is refused.
+#[test]
+fn who_waits_learns_nothing_about_the_root_secret() {
+    let host = Host::new();
+    (0..NETWORK_BUDGET).for_each(|n| drop(sign_in(&host, "192.0.2.1", &format!("c{n}"), "x")));
+    let before = host.memory.state();
+    for more in ["&scope=no%3Asuch", "&resource=https%3A%2F%2Fother.example", ""] {
+        let ask = |secret: &str| sign_in(&host, "192.0.2.1", "root-id", &format!("{secret}{more}")).visible();
+        let (right, wrong) = (ask("root-secret"), ask("wrong"));
+        assert_eq!(right.0, 429, "{more}");
+        assert_eq!(right, wrong, "{more}");
+    }
+    assert_eq!(host.memory.state(), before);
+}
+
 /// C16: the introspection and revocation endpoints spend the same budgets.
 #[test]
 fn guessing_elsewhere_spends_the_same_budget() {
