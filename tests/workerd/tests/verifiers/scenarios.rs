@@ -89,29 +89,33 @@ pub(crate) fn a_token_is_good_for_its_lifetime(library: Library) {
     verifier.accept(&deployment.token());
 }
 
-/// One verifier through all of it: its kept keys grow old, so it has the new one before that signs.
+/// One verifier through all of it: its kept keys grow old, so it has the new one before that signs, and needs nobody then.
 pub(crate) fn a_planned_rotation_loses_no_token(library: Library) {
     let clock = Clock::new();
     let begin = clock.now();
-    let [publish, sign] = [begin + 1_000, begin + 2_000];
+    let [publish, sign] = [begin + 1_000, begin + 1_400];
     let retire = sign + LIFE + 600;
-    let deployment = Deployment::scheduled(&clock, &[(Some(1), 0, 0, Some(retire)), (Some(2), publish, sign, None)]);
+    let mut deployment =
+        Deployment::scheduled(&clock, &[(Some(1), 0, 0, Some(retire)), (Some(2), publish, sign, None)]);
     let issuer = deployment.postern.url();
     let mut verifier = Verifier::start(library, &clock, &issuer, &issuer);
     let by_old = deployment.token();
     verifier.accept(&by_old);
     deployment.until(publish + 1);
     verifier.accept(&by_old);
-    deployment.until(sign - 10);
+    deployment.until(sign - 60);
     let late = deployment.token();
     assert_eq!(signer(&late), signer(&by_old));
+    verifier.accept(&late);
     deployment.until(sign + 1);
     let by_new = deployment.token();
     assert_ne!(signer(&by_new), signer(&by_old));
+    deployment.postern.kill();
     for token in [&by_new, &late, &by_old] {
         verifier.accept(token);
     }
-    deployment.until(sign + LIFE - 20);
+    deployment.postern.kill_and_restart();
+    deployment.until(sign + LIFE - 120);
     verifier.accept(&late);
     deployment.until(sign + LIFE + LEEWAY);
     if library.has_the_clock() {
@@ -126,12 +130,12 @@ pub(crate) fn a_planned_rotation_loses_no_token(library: Library) {
 pub(crate) fn an_unknown_key_is_fetched(library: Library) {
     let clock = Clock::new();
     let begin = clock.now();
-    let [publish, sign] = [begin + 100, begin + 160];
+    let [publish, sign] = [begin + 200, begin + 260];
     let deployment = Deployment::scheduled(&clock, &[(Some(1), 0, 0, None), (Some(2), publish, sign, None)]);
     let issuer = deployment.postern.url();
     let mut verifier = Verifier::start(library, &clock, &issuer, &issuer);
     let by_old = deployment.token();
-    deployment.until(publish - 10);
+    deployment.until(publish - 60);
     verifier.accept(&by_old);
     deployment.until(sign + 1);
     let by_new = deployment.token();
