@@ -50,6 +50,12 @@ export async function checkCxx() {
     'another one with CXX=…, and try again. `npm start` does without.');
 }
 
+/** For the tests only. */
+export async function checkCurl() {
+  if ((await attempt('curl', ['--version'])).ok) return;
+  throw new Failure('[setup] curl was not found; the tests call it, as the README does. Install it and try again.');
+}
+
 async function wasmTarget() {
   if (await hasStd()) return;
   await withLock(join(CACHE, 'wasm-target.lock'), async () => {

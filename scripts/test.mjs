@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { build } from './build.mjs';
 import { fuzzBriefly } from './fuzz.mjs';
 import { Failure, attempt, check, inRoot, inScratch, main, npmBin, progress, run } from './lib.mjs';
-import { checkCxx, setUp, workerd } from './setup.mjs';
+import { checkCurl, checkCxx, setUp, workerd } from './setup.mjs';
 
 const UPLOAD_BUDGET_KIB = 450;
 const show = true;
 
 await main(async () => {
   await checkCxx();
+  await checkCurl();
   await setUp();
   await cargoTools();
   await check('build', build);
