@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::process::{Log, Process};
+use crate::process::Process;
 use crate::tools;
 
 /// How long a library may take for an answer. The first includes the start of Node or Python, on a machine that may be
@@ -27,8 +27,6 @@ pub struct Counterpart {
     tasks: ChildStdin,
     /// What comes back: one line of JSON for each task.
     answers: Receiver<String>,
-    /// What it printed besides.
-    log: Log,
     /// The process.
     _process: Process,
 }
@@ -46,15 +44,14 @@ impl Counterpart {
         if let Some(clock) = clock {
             clock.rule(&mut command);
         }
-        let log = Log::default();
-        let (process, tasks, output) = Process::converse(command, &log);
+        let (process, tasks, output) = Process::converse(command);
         let (sender, answers) = channel();
         // Ends with the process.
         thread::spawn(move || {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
             lines.map(|line| sender.send(line)).all(|sent| sent.is_ok())
         });
-        Self { name: format!("{program} {library}"), tasks, answers, log, _process: process }
+        Self { name: format!("{program} {library}"), tasks, answers, _process: process }
     }
 
     /// Has it do a task and returns the result; where the library refuses, what it says of that, which the program puts
@@ -63,10 +60,10 @@ impl Counterpart {
     #[must_use]
     pub fn ask(&self, task: &str, input: &Value) -> Value {
         let order = json!({ "task": task, "input": input });
-        // A process that has ended is told below, with what it printed.
+        // A process that has ended is told below.
         let _ = writeln!(&self.tasks, "{order}");
         let answer = self.answers.recv_timeout(DEADLINE);
-        let answer = answer.unwrap_or_else(|error| panic!("{}, {task}: {error}:\n{:?}", self.name, self.log));
+        let answer = answer.unwrap_or_else(|error| panic!("{}, {task}: {error}", self.name));
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{}, {task}: {error}: {answer}", self.name))
     }
 }

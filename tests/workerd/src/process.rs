@@ -1,15 +1,22 @@
-//! A child process that cannot outlive the test program, with all it printed.
+//! A child process that cannot outlive the test program, with all it printed. Where a test fails, the end of that stands
+//! beside the failure.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
+use std::iter;
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+/// How many of its last lines a failed test shows.
+const SHOWN: usize = 40;
 
 /// Everything that was printed, by one process or by several in a row.
 #[derive(Clone, Default)]
@@ -45,10 +52,14 @@ impl fmt::Debug for Log {
 /// A running process; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
+    /// Program and first argument, for messages.
+    name: String,
     /// The process.
     child: Child,
     /// The threads that read what it prints.
     readers: Vec<JoinHandle<()>>,
+    /// What is read goes here.
+    log: Log,
 }
 
 impl Process {
@@ -56,19 +67,22 @@ impl Process {
     /// `inherited`, which keep their numbers.
     pub(crate) fn spawn(mut command: Command, inherited: Vec<RawFd>, log: &Log) -> Self {
         command.stdin(Stdio::null());
+        let name = name(&command);
         let mut child = begin(command, inherited);
         let readers =
             [child.stdout.take().map(|pipe| log.follow(pipe)), child.stderr.take().map(|pipe| log.follow(pipe))];
-        Self { child, readers: readers.into_iter().flatten().collect() }
+        Self { name, child, readers: readers.into_iter().flatten().collect(), log: log.clone() }
     }
 
-    /// Starts a process that is talked to: its input and its output are the caller's, its errors go to the log.
-    pub(crate) fn converse(mut command: Command, log: &Log) -> (Self, ChildStdin, ChildStdout) {
+    /// Starts a process that is talked to: its input and its output are the caller's, only its errors are read here.
+    pub(crate) fn converse(mut command: Command) -> (Self, ChildStdin, ChildStdout) {
+        let log = Log::default();
         command.stdin(Stdio::piped());
+        let name = name(&command);
         let mut child = begin(command, Vec::new());
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
         let readers = child.stderr.take().map(|pipe| log.follow(pipe));
-        (Self { child, readers: readers.into_iter().collect() }, input, output)
+        (Self { name, child, readers: readers.into_iter().collect(), log }, input, output)
     }
 
     /// How much of the machine's memory it holds, in KiB.
@@ -110,7 +124,19 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        let text = self.log.text();
+        if thread::panicking() && !text.is_empty() {
+            let lines: Vec<_> = text.lines().collect();
+            let last = lines.split_at(lines.len().saturating_sub(SHOWN)).1;
+            eprintln!("the last that {} printed:\n{}\n", self.name, last.join("\n"));
+        }
     }
+}
+
+/// A command's program and first argument, without folders.
+fn name(command: &Command) -> String {
+    let words = iter::once(command.get_program()).chain(command.get_args().take(1)).map(Path::new);
+    words.filter_map(Path::file_name).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 /// Starts a process that ends with the test program and has no file of ours but `inherited`.

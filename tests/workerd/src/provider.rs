@@ -17,8 +17,8 @@ use crate::tools;
 /// What the provider prints, followed by its origin, when it is ready.
 const READY: &str = "listening on ";
 
-/// How long it may take until then: it makes an RSA key first, on a machine that may be busy.
-const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How long it may take until then: it makes an RSA key or a database first, on a machine that may be busy.
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Which server. Its program says what clients it knows, and how they may authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
