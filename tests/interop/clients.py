@@ -71,7 +71,8 @@ class Authlib:
 
 
 class RequestsOauthlib:
-    """Has neither discovery nor introspection; it raises an error of its own before it sends an expired token."""
+    """Has neither discovery nor introspection; it raises an error of its own before it sends an expired token. A
+    revocation it only writes: whoever sends it authenticates, here by Basic."""
 
     def connect(self, issuer, id, method, secret):
         self.issuer, self.id, self.method, self.secret = issuer, id, method, secret
