@@ -30,11 +30,14 @@ async function hasEnded() {
   return result !== undefined;
 }
 
-/** What came of it, once it has ended; answers and losses are those since the program began. */
+/**
+ * What came of it, once it has ended; answers and losses are those since the program began. `failed` is how many answers
+ * were 5xx, counted by the package: one that the runtime itself gave has no id, and is none of `answers`.
+ */
 async function report() {
-  const { requests: { total }, latency, timeouts } = await running;
+  const { requests: { total }, latency, timeouts, '5xx': failed } = await running;
   const { p50, p99, max } = latency;
-  return { total, lost, timeouts, latency: { p50, p99, max }, slowest, answers, unexpected };
+  return { total, failed, lost, timeouts, latency: { p50, p99, max }, slowest, answers, unexpected };
 }
 
 /** The requests of a connection, beginning with a flow of its own. */
