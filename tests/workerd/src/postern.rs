@@ -41,7 +41,7 @@ impl Postern {
     #[must_use]
     pub fn start(setup: Setup) -> Self {
         let [public, cron, twin] = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind"));
-        let parent = if setup.is_in_memory { PathBuf::from("/dev/shm") } else { env::temp_dir() };
+        let parent = setup.memory().map_or_else(env::temp_dir, PathBuf::from);
         let mut postern = Self {
             setup,
             public,

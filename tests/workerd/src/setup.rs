@@ -1,11 +1,19 @@
 //! How a Postern is started: its settings, its clock, its way out.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::mem;
 use std::net::SocketAddr;
 use std::process::Command;
 
 use crate::clock::Clock;
 use crate::mock::Mock;
+
+/// A folder that is kept in memory.
+const MEMORY: &str = "/dev/shm";
+
+/// How much must be free there: 1 GiB. The write-ahead logs of a minute of load take a fifth of it.
+const ROOM: u64 = 1 << 30;
 
 /// `OAUTH_ROOT_CLIENT_ID` of a default [`Setup`].
 pub const ROOT_CLIENT_ID: &str = "rootclient";
@@ -86,11 +94,16 @@ impl Setup {
         Self { has_twin: true, ..self }
     }
 
-    /// Keeps the state in memory (`/dev/shm`), for tests of which the disk is no part: where it is busy, it holds all that is
-    /// written up for seconds.
+    /// Keeps the state in memory (`/dev/shm`) where there is room for it, for tests of which the disk is no part: where it is
+    /// busy, it holds all that is written up for seconds.
     #[must_use]
     pub fn in_memory(self) -> Self {
         Self { is_in_memory: true, ..self }
+    }
+
+    /// The folder in memory for its state, if it shall be there and there is room: containers often have 64 MiB of it.
+    pub(crate) fn memory(&self) -> Option<&'static str> {
+        (self.is_in_memory && free_bytes(MEMORY) >= ROOM).then_some(MEMORY)
     }
 
     /// Whether clients reach it by https.
@@ -112,4 +125,16 @@ impl Setup {
             clock.rule(command);
         }
     }
+}
+
+/// How much is free where a folder is; nothing where there is none.
+fn free_bytes(folder: &str) -> u64 {
+    let folder = CString::new(folder).expect("a path");
+    // SAFETY: a structure of numbers, which may all be zero; the call fills it, and gets a text that ends with zero.
+    let (told, status) = unsafe {
+        let mut told: libc::statvfs = mem::zeroed();
+        let status = libc::statvfs(folder.as_ptr(), &raw mut told);
+        (told, status)
+    };
+    if status == 0 { told.f_bavail.saturating_mul(told.f_frsize) } else { 0 }
 }
