@@ -103,11 +103,11 @@ impl Memory {
     /// One more thing that the platform is to work out.
     fn work_out(&self) -> Result<(), PortError> {
         let left = &self.shared.faults.signatures_left;
-        match left.get() {
-            Some(0) => Err(PortError("crypto.subtle: OperationError".to_owned())),
-            Some(more) => Ok(left.set(Some(more - 1))),
-            None => Ok(()),
+        if left.get() == Some(0) {
+            return Err(PortError("crypto.subtle: OperationError".to_owned()));
         }
+        left.set(left.get().map(|more| more - 1));
+        Ok(())
     }
 }
 
