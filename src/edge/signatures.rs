@@ -59,9 +59,8 @@ async fn sign(seed: &[u8; 32], message: &[u8]) -> Result<[u8; 64], JsValue> {
     let key = signing_key(&subtle, seed).await?;
     // A copy: the module's own memory may move while the platform reads.
     let signed = subtle.sign_with_str_and_js_u8_array("Ed25519", &key, &Uint8Array::from(message))?;
-    let mut signature = [0; 64];
-    Uint8Array::new(&JsFuture::from(signed).await?).copy_to(&mut signature);
-    Ok(signature)
+    let signature = Uint8Array::new(&JsFuture::from(signed).await?).to_vec();
+    signature.try_into().map_err(|_| JsValue::UNDEFINED)
 }
 
 /// The private key of a seed for signing, imported once.
