@@ -75,7 +75,7 @@ async function install(program, folder) {
 
 async function tests(python) {
   const env = { POSTERN_WORKERD: workerd(), POSTERN_NODE: process.execPath, POSTERN_INTEROP_PYTHON: python };
-  const args = ['test', '--package', 'workerd-tests', '--tests', '--locked', '--', '--ignored'];
+  const args = ['test', '--package', 'workerd-tests', '--tests', '--no-fail-fast', '--locked', '--', '--ignored'];
   const { ok } = await attempt('cargo', [...args, ...process.argv.slice(2)], { show: true, env });
   if (!ok) process.exit(1);
 }
