@@ -191,6 +191,38 @@ mod tests {
         assert_eq!(read(&token(HEADER, &CLAIMS.replace("\"exp\":2,", ""))), Err(Unreadable));
     }
 
+    /// J8, J12: each member there is, by its own name, of its own type; as many others are not the same.
+    #[test]
+    fn every_member_is_required_by_its_name_and_type() {
+        let parts = [
+            (HEADER, ["alg", "typ", "kid"].as_slice()),
+            (CLAIMS, &["iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "epoch"]),
+        ];
+        for (index, (document, names)) in parts.into_iter().enumerate() {
+            let whole: Value = serde_json::from_str(document).unwrap();
+            let reads = |changed: &Value| {
+                let changed = changed.to_string();
+                read(&if index == 0 { token(&changed, CLAIMS) } else { token(HEADER, &changed) }).is_ok()
+            };
+            assert!(reads(&whole));
+            for name in names {
+                let own = &whole[name];
+                let others =
+                    [Value::Null, true.into(), 1.5.into(), 1.0.into(), (-1).into(), Value::Array(vec![own.clone()])];
+                let other = if own.is_string() { 1.into() } else { Value::from("1") };
+                for other in others.into_iter().chain([other]) {
+                    let mut changed = whole.clone();
+                    changed[name] = other;
+                    assert!(!reads(&changed), "{changed}");
+                }
+                let mut renamed = whole.clone();
+                renamed.as_object_mut().unwrap().remove(*name);
+                renamed[name.to_ascii_uppercase()] = own.clone();
+                assert!(!reads(&renamed), "{renamed}");
+            }
+        }
+    }
+
     /// J11: an audience that is no single string.
     #[test]
     fn an_audience_list_is_refused() {

@@ -82,6 +82,27 @@ fn the_document_is_served() {
     assert_eq!(document["info"]["license"]["identifier"], env!("CARGO_PKG_LICENSE"));
 }
 
+/// As any open document: HEAD without the body, OPTIONS, readable for allowed pages, not in the clear.
+#[test]
+fn the_document_is_served_as_other_open_ones_are() {
+    let host = Host::with(&[("CORS_ORIGINS", "https://app.example")]);
+    let at = |method: &str| http::Request::builder().method(method).uri("https://postern.example/openapi.json");
+    let sent = |request: http::request::Builder| {
+        host.send(&request.header("origin", "https://app.example").body(Body::Complete(Vec::new())).unwrap())
+    };
+    let (get, head) = (sent(at("GET")), sent(at("HEAD")));
+    assert_eq!((get.status, head.status, head.body.len()), (200, 200, 0));
+    for answer in [&get, &head] {
+        assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+        assert_eq!((answer.header("vary"), answer.header("cache-control")), ("origin", "public, max-age=300"));
+    }
+    let options = sent(at("OPTIONS"));
+    assert_eq!((options.status, options.header("allow")), (204, "GET"));
+    assert_eq!(sent(at("POST")).status, 405);
+    let plain = sent(http::Request::builder().uri("http://postern.example/openapi.json"));
+    assert_eq!((plain.status, plain.header("cache-control")), (400, "no-store"));
+}
+
 /// Both ways: no route is missing, none is made up; aliases are there, and are aliases.
 #[test]
 fn the_document_has_every_route_and_nothing_else() {
