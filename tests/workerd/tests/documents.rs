@@ -96,8 +96,8 @@ fn basic_credentials_with_reserved_characters_are_encoded_first() {
     connect(&postern, &root, "shop", CLIENT_CREDENTIALS, &given);
     drop(live(&postern, &root, "shop"));
     let requests = mock.requests();
-    // a%3Ab:c+d%2B
-    assert_eq!(requests[0].header("Authorization"), Some("Basic YSUzQWI6YytkJTJC"));
+    // a%3Ab:c%20d%2B
+    assert_eq!(requests[0].header("Authorization"), Some("Basic YSUzQWI6YyUyMGQlMkI="));
     assert_eq!(requests[0].field("client_secret"), None);
 }
 
