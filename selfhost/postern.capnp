@@ -1,6 +1,7 @@
 # Postern on a machine of your own: one workerd process, one state directory, settings from the environment.
 #
-# Build the Worker once (`npm run build`), then start in the directory where `state` shall live:
+# `npm run bundle` puts it into a folder with all that it needs; `start.sh` there starts it. By hand, after `npm run build`, in the
+# directory where `state` shall live:
 #
 #   mkdir -p state; rm -f postern.sock
 #   PUBLIC_URL=https://postern.example OAUTH_ROOT_CLIENT_ID=… OAUTH_ROOT_CLIENT_SECRET=… APP_ENCRYPTION_KEY=… \

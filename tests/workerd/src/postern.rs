@@ -159,19 +159,25 @@ impl Postern {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
         let mut command = Command::new(tools::workerd());
         command.env_clear();
-        let _surgeon = self.serve(command, "surgeon.capnp", &[("http", &socket)]);
+        let _surgeon = self.serve(command, Some("surgeon.capnp"), &[("http", &socket)]);
         let url = format!("{}/{class}/{name}", origin(&socket));
         Request::new("POST", &url).body("text/plain", statements).send().expect_status(200).json()
     }
 
     /// Starts the process and waits until it listens.
     fn launch(&mut self) {
+        let mut sockets = vec![("http", &self.public), ("cron", &self.cron)];
+        if let Some(folder) = &self.setup.bundle {
+            let mut command = Command::new(folder.join("start.sh"));
+            self.setup.fill_environment(&mut command, &self.url());
+            self.process = Some(self.serve(command, None, &sockets));
+            return;
+        }
         for file in ["build/index.js", "build/index_bg.wasm"] {
             tools::made(file);
         }
         let mut command = Command::new(tools::workerd());
         self.setup.fill_environment(&mut command, &self.url());
-        let mut sockets = vec![("http", &self.public), ("cron", &self.cron)];
         let config = match (self.setup.outbound, self.setup.has_twin) {
             (Some(_), twin) => {
                 assert!(!twin, "a twin has the true network");
@@ -183,23 +189,27 @@ impl Postern {
             }
             (None, false) => "test.capnp",
         };
-        self.process = Some(self.serve(command, config, &sockets));
+        self.process = Some(self.serve(command, Some(config), &sockets));
     }
 
-    /// Starts workerd with a configuration of `tests/workerd` and waits until it listens on all sockets.
-    fn serve(&self, mut command: Command, config: &str, sockets: &[(&str, &TcpListener)]) -> Process {
+    /// Starts workerd, with a configuration of `tests/workerd` if the command has none, and waits until it listens on all
+    /// sockets.
+    fn serve(&self, mut command: Command, config: Option<&str>, sockets: &[(&str, &TcpListener)]) -> Process {
         let (ready, control) = io::pipe().expect("pipe");
         let mut files = vec![control.as_raw_fd()];
-        command.args(["serve", "--experimental", &format!("--control-fd={}", control.as_raw_fd())]);
+        if config.is_some() {
+            command.args(["serve", "--experimental"]);
+        }
+        command.arg(format!("--control-fd={}", control.as_raw_fd()));
         for (name, socket) in sockets {
             files.push(socket.as_raw_fd());
             command.arg(format!("--socket-fd={name}={}", socket.as_raw_fd()));
         }
         command.arg(format!("--directory-path=state={}", self.state.path().display()));
-        if let ("mocked.capnp", Some(address)) = (config, self.setup.outbound) {
+        if let (Some("mocked.capnp"), Some(address)) = (config, self.setup.outbound) {
             command.arg(format!("--external-addr=internet={address}"));
         }
-        command.arg(tools::made(&format!("tests/workerd/{config}")));
+        command.args(config.map(|config| tools::made(&format!("tests/workerd/{config}"))));
         let process = Process::spawn(command, files, &self.log);
         drop(control);
         // One line per socket; the pipe's end before that is the end of the process.

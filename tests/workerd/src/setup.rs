@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::mem;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::clock::Clock;
@@ -38,6 +39,8 @@ pub struct Setup {
     pub(crate) has_twin: bool,
     /// Whether its state is kept in memory.
     pub(crate) is_in_memory: bool,
+    /// The folder of the bundle that is started, if not the Worker as the tests have it.
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -49,7 +52,14 @@ impl Default for Setup {
             ("ALLOW_LOOPBACK_PROVIDERS", "true"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
-        Self { variables: BTreeMap::from(variables), clock: None, outbound: None, has_twin: false, is_in_memory: false }
+        Self {
+            variables: BTreeMap::from(variables),
+            clock: None,
+            outbound: None,
+            has_twin: false,
+            is_in_memory: false,
+            bundle: None,
+        }
     }
 }
 
@@ -92,6 +102,13 @@ impl Setup {
     #[must_use]
     pub fn twin(self) -> Self {
         Self { has_twin: true, ..self }
+    }
+
+    /// Starts what [`bundle`](crate::bundle()) wrote, with its own configuration: out of it leads the true network only, to
+    /// public addresses.
+    #[must_use]
+    pub fn bundle(self, folder: &Path) -> Self {
+        Self { bundle: Some(folder.to_owned()), ..self }
     }
 
     /// Keeps the state in memory (`/dev/shm`) where there is room for it, for tests of which the disk is no part: where it is

@@ -37,6 +37,18 @@ pub(crate) fn interop_python() -> PathBuf {
     )
 }
 
+/// Has `npm run bundle` write its folder; answers what it printed.
+///
+/// # Errors
+/// It failed.
+pub fn bundle(folder: &Path) -> Result<String, String> {
+    let mut command = Command::new(node());
+    command.arg(repository().join("scripts/bundle.mjs")).arg("--out").arg(folder);
+    let output = command.output().expect("node starts");
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(printed) } else { Err(printed) }
+}
+
 /// Bytes, compressed (RFC 1952), by Node.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     /// Reads all of the standard input, writes it compressed.
