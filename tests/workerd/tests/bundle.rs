@@ -1,5 +1,4 @@
 //! What `npm run bundle` writes, started as its own `start.sh` starts it: Postern on a machine of one's own.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test: a failure is a failed test")]
 
 mod common;
 
