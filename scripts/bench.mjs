@@ -7,7 +7,7 @@ import * as joiners from './bench/joiners.mjs';
 import * as modules from './bench/modules.mjs';
 import * as requests from './bench/requests.mjs';
 import * as sweep from './bench/sweep.mjs';
-import { STATE, buildBaseline } from './bench/workers.mjs';
+import { STATE, buildBaseline, buildJavaScript } from './bench/workers.mjs';
 import { build } from './build.mjs';
 import { Failure, inRoot, main } from './lib.mjs';
 import { setUp } from './setup.mjs';
@@ -17,7 +17,8 @@ const WITH_BASELINE = ['requests', 'modules'];
 
 const HELP = `npm run bench [-- options]: measures the built Worker in plain workerd, on this machine, in one run.
 
-  requests   rates of five requests, in turns; the yardstick is a Worker (tests/baseline) that asks an empty object
+  requests   rates of five requests, in turns; the yardstick is a Worker (tests/baseline) that asks an empty object;
+             beside them the token request at a small Worker in JavaScript that does the same work
   modules    sizes and cold starts of both Workers
   joiners    1,000 reads at a time of a connection whose token has expired; the yardstick is a fresh token
   sweep      renewal of all that is due; the yardstick is a plain client that sends the same requests to the provider
@@ -41,6 +42,7 @@ await main(async () => {
   const tools = await setUp();
   await build();
   if (options.only.some((name) => WITH_BASELINE.includes(name))) await buildBaseline(tools);
+  if (options.only.includes('requests')) await buildJavaScript();
   const report = {};
   for (const name of options.only) report[name] = await PARTS[name].measure(options);
   for (const name of options.only) PARTS[name].print(report[name]);

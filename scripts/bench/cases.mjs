@@ -1,6 +1,9 @@
-// The five requests whose rates are measured, and all that must exist before them: a client, its token, a connection.
+// The requests whose rates are measured, and all that must exist before them: a client, its token, a connection.
+import { createHash, generateKeyPair, randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import { API, connect, newClient, signedIn, tokenRequest } from './postern.mjs';
 import { startProvider } from './provider.mjs';
+import { JAVASCRIPT, start } from './workers.mjs';
 
 const SCOPES = ['client:read', 'connection_token:read'];
 const KEY = 'bench';
@@ -18,5 +21,19 @@ export async function prepare(postern, baseline) {
     { name: 'token request', target: 0.6, server: postern, url: at('/oauth/token'), ...tokenRequest(client) },
     { name: 'guarded route', target: 0.8, server: postern, url: at(scopes), headers: held },
     { name: 'warm provider token', target: 0.8, server: postern, url: at(warm), headers: held },
+    await inJavaScript(),
   ];
+}
+
+/** The token request at the Worker that is written in JavaScript. */
+async function inJavaScript() {
+  const client = { client_id: randomBytes(16).toString('hex'), client_secret: randomBytes(32).toString('hex') };
+  const { privateKey } = await promisify(generateKeyPair)('ed25519');
+  const settings = (url) => ({
+    PUBLIC_URL: url, CLIENT_ID: client.client_id,
+    CLIENT_SECRET_SHA256: createHash('sha256').update(client.client_secret).digest('hex'),
+    PRIVATE_KEY: JSON.stringify(privateKey.export({ format: 'jwk' })),
+  });
+  const server = await start(JAVASCRIPT, settings);
+  return { name: 'token request in JavaScript', server, url: `${server.url}/token`, ...tokenRequest(client) };
 }

@@ -6,6 +6,7 @@ import { fine, table, whole } from './table.mjs';
 import { BASELINE, start } from './workers.mjs';
 
 const HOP = 1; // the case that the rates of the others are divided by
+const [TOKEN, JAVASCRIPT] = [2, 5];
 const WARM_UP_SECONDS = 2;
 
 /** All rounds of all cases: one table per number of connections. */
@@ -19,7 +20,7 @@ export async function measure({ connections, rounds, seconds }) {
     console.log(`requests: ${count} connections, ${rounds} rounds of ${cases.length} × ${seconds} s…`);
     tables.push({ connections: count, rounds, seconds, cases: await takeTurns(cases, count, rounds, seconds) });
   }
-  await Promise.all([postern.stop(), baseline.stop()]);
+  await Promise.all([postern.stop(), baseline.stop(), cases[JAVASCRIPT].server.stop()]);
   return tables;
 }
 
@@ -45,6 +46,8 @@ export function print(tables) {
   for (const { connections, rounds, seconds, cases } of tables) {
     const title = `requests, ${connections} connections, medians of ${rounds} rounds of ${seconds} s`;
     table(title, ['requests/s', 'of the hop', 'target', 'p50 ms', 'p99 ms', 'CPU µs'], cases.map(row));
+    const ratio = median(cases[TOKEN].rounds.map(({ rate }, round) => rate / cases[JAVASCRIPT].rounds[round].rate));
+    console.log(`\nToken requests: ${fine(ratio)} of the Worker in JavaScript (target ≥ 0.80)`);
   }
 }
 

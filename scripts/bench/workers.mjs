@@ -28,6 +28,10 @@ export const BASELINE = {
   name: 'baseline', wasm: join(FOLDER, 'build', 'index_bg.wasm'), config: join(FOLDER, 'baseline.capnp'),
   sockets: [], idle: '/',
 };
+/** A Worker in JavaScript that answers token requests. */
+export const JAVASCRIPT = {
+  name: 'JavaScript', config: join(FOLDER, 'javascript', 'javascript.capnp'), sockets: [], idle: '/',
+};
 /** Runs SQL in the databases of Postern's objects while no Postern does. */
 export const SURGEON = {
   name: 'surgeon', config: inRoot('tests', 'workerd', 'surgeon.capnp'), sockets: [], idle: '/',
@@ -41,6 +45,13 @@ export async function buildBaseline({ workerBuild, wasmBindgen }) {
     await run(npmBin('wasm-opt'), ['--strip-debug', BASELINE.wasm, '-o', `${BASELINE.wasm}.stripped`]);
     renameSync(`${BASELINE.wasm}.stripped`, BASELINE.wasm);
   });
+}
+
+/** Bundles the Worker in JavaScript with what it imports. */
+export async function buildJavaScript() {
+  const [from, to] = [join(FOLDER, 'javascript', 'worker.mjs'), join(FOLDER, 'build', 'javascript.mjs')];
+  const options = ['--bundle', '--minify', '--format=esm', '--external:cloudflare:workers', `--outfile=${to}`];
+  await run(npmBin('esbuild'), [from, ...options]);
 }
 
 /** Bytes of a Worker's module: `{ raw, gzip }`. */
