@@ -1,7 +1,6 @@
 // What Postern costs beyond the platform itself, and how far it goes: in plain workerd, in one run. See --help.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import * as idle from './bench/idle.mjs';
 import * as joiners from './bench/joiners.mjs';
 import * as modules from './bench/modules.mjs';
@@ -9,7 +8,7 @@ import * as requests from './bench/requests.mjs';
 import * as sweep from './bench/sweep.mjs';
 import { STATE, buildBaseline, buildJavaScript } from './bench/workers.mjs';
 import { build } from './build.mjs';
-import { Failure, inRoot, main } from './lib.mjs';
+import { Failure, inRoot, main, readArguments } from './lib.mjs';
 import { setUp } from './setup.mjs';
 
 const PARTS = { requests, modules, joiners, sweep, idle };
@@ -52,10 +51,10 @@ await main(async () => {
 
 function readOptions() {
   const text = (value) => ({ type: 'string', default: value });
-  const { help, json, only, ...numbers } = parse({
+  const { help, json, only, ...numbers } = readArguments({
     only: text(Object.keys(PARTS).join()), connections: text('16'), rounds: text('3'), seconds: text('4'),
     sweep: text('2000'), json: { type: 'string' }, help: { type: 'boolean' },
-  });
+  }, HELP);
   const read = (name, most) => numbers[name].split(',').map((item) => {
     const number = Number(item);
     if (Number.isInteger(number) && number >= 1 && number <= most) return number;
@@ -70,14 +69,6 @@ function partsOf(list) {
   const unknown = names.find((name) => !Object.hasOwn(PARTS, name));
   if (unknown === undefined) return names;
   throw new Failure(`--only: there is no part ${unknown}, but ${Object.keys(PARTS).join(', ')}.`);
-}
-
-function parse(options) {
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    throw new Failure(`${error.message}\n\n${HELP}`);
-  }
 }
 
 function printFooter(notes) {

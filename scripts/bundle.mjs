@@ -1,9 +1,8 @@
 // Postern for a machine of your own, in one folder: the Worker, the runtime, its configuration, and how it starts.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
-import { Failure, inRoot, main } from './lib.mjs';
+import { Failure, inRoot, main, readArguments } from './lib.mjs';
 import { setUp, workerd } from './setup.mjs';
 
 const HELP = `npm run bundle [-- --out FOLDER]: writes what a machine of your own needs, by default the folder bundle here.
@@ -38,7 +37,8 @@ exec ./workerd serve --experimental "$@" postern.capnp
 `;
 
 await main(async () => {
-  const { out, help } = readOptions();
+  const options = { out: { type: 'string', default: inRoot('bundle') }, help: { type: 'boolean' } };
+  const { out, help } = readArguments(options, HELP);
   if (help) return console.log(HELP);
   const folder = resolve(out);
   if (existsSync(folder) && !existsSync(join(folder, MARK))) {
@@ -49,15 +49,6 @@ await main(async () => {
   fill(folder);
   console.log(`bundle: ${folder}\nSettings go into the environment; then: ${join(folder, MARK)}`);
 });
-
-function readOptions() {
-  try {
-    const options = { out: { type: 'string', default: inRoot('bundle') }, help: { type: 'boolean' } };
-    return parseArgs({ options }).values;
-  } catch (error) {
-    throw new Failure(`${error.message}\n\n${HELP}`);
-  }
-}
 
 /** All files of a bundle. In the configuration of the repository the built Worker is in another folder. */
 function fill(folder) {

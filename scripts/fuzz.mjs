@@ -3,8 +3,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { Failure, ROOT, attempt, inRoot, inScratch, main, progress, run, seconds } from './lib.mjs';
+import { Failure, ROOT, attempt, inRoot, inScratch, main, progress, readArguments, run, seconds } from './lib.mjs';
 import { checkCxx } from './setup.mjs';
 
 const SHORT_RUNS = 50_000; // of each target, in `npm test`: some seconds
@@ -109,24 +108,16 @@ async function runInput(name, file) {
 }
 
 function readOptions() {
-  const { help, input, runs, target } = parse({
+  const { help, input, runs, target } = readArguments({
     help: { type: 'boolean' }, input: { type: 'string' }, target: { type: 'string' },
     runs: { type: 'string', default: String(LONG_RUNS) },
-  });
+  }, HELP);
   if (!/^[1-9]\d{0,11}$/.test(runs)) throw new Failure(`--runs: ${runs} is no whole number from 1.`);
   if (target !== undefined && !targets().includes(target)) {
     throw new Failure(`--target: there is no ${target}. There are: ${targets().join(', ')}.`);
   }
   if (input !== undefined && target === undefined) throw new Failure('--input needs --target.');
   return { help, input, runs: Number(runs), names: target ? [target] : targets() };
-}
-
-function parse(options) {
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    throw new Failure(`${error.message}\n\n${HELP}`);
-  }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

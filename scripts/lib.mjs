@@ -4,6 +4,7 @@ import { mkdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const inRoot = (...parts) => join(ROOT, ...parts);
@@ -21,6 +22,15 @@ export async function main(body) {
   } catch (error) {
     console.error(`\nerror: ${error instanceof Failure ? error.message : error.stack}`);
     process.exit(1);
+  }
+}
+
+/** The options of the command line; what is wrong with them comes with the help. */
+export function readArguments(options, help) {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new Failure(`${error.message}\n\n${help}`);
   }
 }
 
