@@ -9,7 +9,7 @@ const SCOPES = ['client:read', 'connection_token:read'];
 const KEY = 'bench';
 
 /** The cases, in the order of the table; `target` is the share of the hop's rate that is wanted. */
-export async function prepare(postern, baseline) {
+export async function prepare(postern, baseline, javascript) {
   const client = await newClient(postern, SCOPES);
   const held = await signedIn(postern, client);
   await connect(postern, await startProvider(), [KEY]);
@@ -21,12 +21,12 @@ export async function prepare(postern, baseline) {
     { name: 'token request', target: 0.6, server: postern, url: at('/oauth/token'), ...tokenRequest(client) },
     { name: 'guarded route', target: 0.8, server: postern, url: at(scopes), headers: held },
     { name: 'warm provider token', target: 0.8, server: postern, url: at(warm), headers: held },
-    await inJavaScript(),
+    { name: 'token request in JavaScript', ...javascript },
   ];
 }
 
-/** The token request at the Worker that is written in JavaScript. */
-async function inJavaScript() {
+/** Starts the Worker that is written in JavaScript: its server, and its token request. */
+export async function startJavaScript() {
   const client = { client_id: randomBytes(16).toString('hex'), client_secret: randomBytes(32).toString('hex') };
   const { privateKey } = await promisify(generateKeyPair)('ed25519');
   const settings = (url) => ({
@@ -35,5 +35,5 @@ async function inJavaScript() {
     PRIVATE_KEY: JSON.stringify(privateKey.export({ format: 'jwk' })),
   });
   const server = await start(JAVASCRIPT, settings);
-  return { name: 'token request in JavaScript', server, url: `${server.url}/token`, ...tokenRequest(client) };
+  return { server, url: `${server.url}/token`, ...tokenRequest(client) };
 }
