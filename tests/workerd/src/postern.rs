@@ -167,29 +167,25 @@ impl Postern {
     /// Starts the process and waits until it listens.
     fn launch(&mut self) {
         let mut sockets = vec![("http", &self.public), ("cron", &self.cron)];
-        if let Some(folder) = &self.setup.bundle {
-            let mut command = Command::new(folder.join("start.sh"));
-            self.setup.fill_environment(&mut command, &self.url());
-            self.process = Some(self.serve(command, None, &sockets));
-            return;
-        }
         for file in ["build/index.js", "build/index_bg.wasm"] {
             tools::made(file);
         }
-        let mut command = Command::new(tools::workerd());
-        self.setup.fill_environment(&mut command, &self.url());
-        let config = match (self.setup.outbound, self.setup.has_twin) {
-            (Some(_), twin) => {
+        let config = match (&self.setup.bundle, self.setup.outbound, self.setup.has_twin) {
+            (Some(_), ..) => None,
+            (None, Some(_), twin) => {
                 assert!(!twin, "a twin has the true network");
-                "mocked.capnp"
+                Some("mocked.capnp")
             }
-            (None, true) => {
+            (None, None, true) => {
                 sockets.push(("twin", &self.twin));
-                "twins.capnp"
+                Some("twins.capnp")
             }
-            (None, false) => "test.capnp",
+            (None, None, false) => Some("test.capnp"),
         };
-        self.process = Some(self.serve(command, Some(config), &sockets));
+        let bundle = self.setup.bundle.as_ref();
+        let mut command = Command::new(bundle.map_or_else(tools::workerd, |folder| folder.join("start.sh")));
+        self.setup.fill_environment(&mut command, &self.url());
+        self.process = Some(self.serve(command, config, &sockets));
     }
 
     /// Starts workerd, with a configuration of `tests/workerd` if the command has none, and waits until it listens on all
