@@ -9,7 +9,7 @@ import * as sweep from './bench/sweep.mjs';
 import { STATE, buildBaseline, buildJavaScript } from './bench/workers.mjs';
 import { build } from './build.mjs';
 import { Failure, inRoot, main, readArguments } from './lib.mjs';
-import { setUp } from './setup.mjs';
+import { setUp, workerBuild } from './setup.mjs';
 
 const PARTS = { requests, modules, joiners, sweep, idle };
 const WITH_BASELINE = ['requests', 'modules'];
@@ -40,7 +40,7 @@ await main(async () => {
   if (options.help) return console.log(HELP);
   const tools = await setUp();
   await build();
-  if (options.only.some((name) => WITH_BASELINE.includes(name))) await buildBaseline(tools);
+  if (options.only.some((name) => WITH_BASELINE.includes(name))) await buildBaseline({ ...tools, workerBuild: await workerBuild() });
   if (options.only.includes('requests')) await buildJavaScript();
   const report = {};
   for (const name of options.only) report[name] = await PARTS[name].measure(options);

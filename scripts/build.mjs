@@ -5,12 +5,15 @@ import { homedir } from 'node:os';
 import { join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { ROOT, inRoot, main, npmBin, run, seconds, withLock } from './lib.mjs';
+import { ROOT, inRoot, inScratch, main, npmBin, run, seconds, withLock } from './lib.mjs';
 import { nameInOrder } from './order.mjs';
-import { setUp, tools } from './setup.mjs';
+import { setUp, wasmBindgen } from './setup.mjs';
+import { TARGET } from './wasm-std.mjs';
 
 const OUT = inRoot('build');
 const WASM = join(OUT, 'index_bg.wasm');
+const SCRIPT = join(OUT, 'index.js');
+const ENTRY = inRoot('src', 'edge', 'entry.mjs');
 const STAMP = join(OUT, '.stamp');
 const INPUTS = [
   'Cargo.toml', 'Cargo.lock', '.cargo', 'build.rs', 'src', 'fixtures', 'package-lock.json', 'scripts/build.mjs',
@@ -36,7 +39,7 @@ export async function build() {
 async function stamp() {
   const hash = createHash('sha256');
   hash.update(await run('rustc', ['--version']));
-  tools().forEach(({ name, version }) => hash.update(`\n${name} ${version}`));
+  hash.update(`\nwasm-bindgen ${wasmBindgen().version}`);
   for (const file of INPUTS.map((path) => inRoot(path)).flatMap(filesUnder)) {
     hash.update(`\n${relative(ROOT, file)}\n`).update(readFileSync(file));
   }
@@ -51,17 +54,23 @@ function filesUnder(path) {
 }
 
 function isCurrent(wanted) {
-  const isComplete = [STAMP, WASM, join(OUT, 'index.js')].every((file) => existsSync(file));
+  const isComplete = [STAMP, WASM, SCRIPT].every((file) => existsSync(file));
   return isComplete && readFileSync(STAMP, 'utf8') === wanted;
 }
 
-async function compile({ workerBuild, wasmBindgen }) {
-  const env = {
-    WASM_BINDGEN_BIN: wasmBindgen, ESBUILD_BIN: npmBin('esbuild'),
-    RUST_BACKTRACE: '0', // a compile error is not worker-build's own
-    CARGO_ENCODED_RUSTFLAGS: rustFlags().join('\u001f'),
-  };
-  await run(workerBuild, ['--release', '--no-opt', '--locked'], { env, show: true });
+/** Compiles the library, makes its bindings to JavaScript, and bundles these with the entry. */
+async function compile({ wasmBindgen }) {
+  const env = { CARGO_ENCODED_RUSTFLAGS: rustFlags().join('\u001f') };
+  await run('cargo', ['build', '--lib', '--release', '--locked', '--target', TARGET], { env, show: true });
+  const { target_directory: target } = JSON.parse(await run('cargo', ['metadata', '--format-version=1', '--no-deps']));
+  const bindings = join(OUT, 'bindings');
+  await inScratch(bindings, async () => {
+    const library = join(target, TARGET, 'release', 'postern.wasm');
+    await run(wasmBindgen, [library, ...BINDINGS, `--out-dir=${bindings}`]);
+    await run(npmBin('esbuild'), [ENTRY, ...BUNDLE, `--alias:postern=${bindings}/index.js`, `--outfile=${SCRIPT}`]);
+    writeFileSync(SCRIPT, readFileSync(SCRIPT, 'utf8').replace('import source ', 'import '));
+    renameSync(join(bindings, 'index_bg.wasm'), WASM);
+  });
   await optimize();
 }
 
@@ -71,6 +80,16 @@ function rustFlags() {
   const roots = existsSync(registries) ? readdirSync(registries).map((name) => join(registries, name)) : [];
   return roots.map((root) => `--remap-path-prefix=${root}${sep}=`);
 }
+
+/** A module that the platform instantiates once, and this script again after a trap. */
+const BINDINGS = [
+  '--target=module', '--out-name=index', '--no-typescript', '--no-demangle', '--experimental-reset-state-function',
+  '--force-enable-abort-handler',
+];
+
+const BUNDLE = [
+  '--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm', '--external:cloudflare:*',
+];
 
 /** What rustc's wasm target and wasm-bindgen use, no more: the runtime must understand the module. */
 const FEATURES = [

@@ -1,4 +1,4 @@
-// Brings everything that building and running needs: the wasm target, npm packages and two build tools.
+// Brings everything that building and running needs: the wasm target, npm packages and wasm-bindgen.
 // Tools go to a per-user cache, one folder per name and version; nothing asks for more rights than yours.
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,26 +7,22 @@ import { pathToFileURL } from 'node:url';
 import { CACHE, Failure, attempt, inRoot, inScratch, main, progress, run, withLock } from './lib.mjs';
 import { TARGET, buildStd, hasStd } from './wasm-std.mjs';
 
-const WORKER_BUILD = '0.8.7';
-
-/** Does what is missing and answers the paths of the build tools. */
+/** Does what is missing and answers the path of wasm-bindgen. */
 export async function setUp() {
   await checkRust();
   await wasmTarget();
   await npmPackages();
-  const [workerBuild, wasmBindgen] = tools();
-  return {
-    workerBuild: await tool('4/5', workerBuild),
-    wasmBindgen: await tool('5/5', wasmBindgen),
-  };
+  return { wasmBindgen: await tool('4/4', wasmBindgen()) };
 }
 
-/** The two tools that cargo installs; wasm-bindgen must be of the very version of the library. */
-export function tools() {
-  return [
-    { name: 'worker-build', crate: 'worker-build', version: WORKER_BUILD, minutes: 3 },
-    { name: 'wasm-bindgen', crate: 'wasm-bindgen-cli', version: lockedVersion('wasm-bindgen'), minutes: 2 },
-  ];
+/** The tool that cargo installs; it must be of the very version of the library. */
+export function wasmBindgen() {
+  return { name: 'wasm-bindgen', crate: 'wasm-bindgen-cli', version: lockedVersion('wasm-bindgen'), minutes: 2 };
+}
+
+/** For the benchmarks only: builds the Worker that they measure by, as Workers in Rust are usually built. */
+export function workerBuild() {
+  return tool('bench', { name: 'worker-build', crate: 'worker-build', version: lockedVersion('worker'), minutes: 3 });
 }
 
 function lockedVersion(crate) {
@@ -38,7 +34,7 @@ function lockedVersion(crate) {
 
 async function checkRust() {
   const { ok } = await attempt('cargo', ['--version']);
-  if (!ok) throw new Failure('[setup 1/5] cargo was not found. Install Rust with rustup, open a new shell, try again.');
+  if (!ok) throw new Failure('[setup 1/4] cargo was not found. Install Rust with rustup, open a new shell, try again.');
 }
 
 /** For the fuzz targets only: libFuzzer is compiled with them. */
@@ -60,7 +56,7 @@ async function wasmTarget() {
   if (await hasStd()) return;
   await withLock(join(CACHE, 'wasm-target.lock'), async () => {
     if (await hasStd()) return;
-    await progress(`[setup 2/5] Rust target ${TARGET}: rustup target add`, async (onLine) => {
+    await progress(`[setup 2/4] Rust target ${TARGET}: rustup target add`, async (onLine) => {
       const { ok, output } = await attempt('rustup', ['target', 'add', TARGET], { onLine });
       if (ok && await hasStd()) return;
       console.log(`    rustup could not: ${/^error: .*/m.exec(output)?.[0] ?? output.trim()}`);
@@ -74,7 +70,7 @@ export async function npmPackages() {
   if (packagesFit()) return;
   await withLock(inRoot('.npm-ci.lock'), async () => {
     if (packagesFit()) return;
-    await progress('[setup 3/5] npm packages: npm ci', (onLine) =>
+    await progress('[setup 3/4] npm packages: npm ci', (onLine) =>
       run('npm', ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { onLine }));
   });
 }
@@ -132,6 +128,6 @@ export function workerd() {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   await main(async () => {
     const paths = await setUp();
-    console.log(`set-up is complete:\n  ${paths.workerBuild}\n  ${paths.wasmBindgen}`);
+    console.log(`set-up is complete:\n  ${paths.wasmBindgen}`);
   });
 }
