@@ -33,10 +33,24 @@ const DEADLINE: Duration = Duration::from_secs(25);
 
 #[wasm_bindgen]
 extern "C" {
+    /// The environment, as far as it leads to objects.
+    type Namespaces;
     /// A binding to the objects of one class.
     type Namespace;
     /// The way to one of them.
     type Stub;
+
+    /// The binding of [`Class::Registry`].
+    #[wasm_bindgen(method, getter, js_name = REGISTRY)]
+    fn registry(this: &Namespaces) -> Namespace;
+
+    /// The binding of [`Class::Connection`].
+    #[wasm_bindgen(method, getter, js_name = CONNECTION)]
+    fn connection(this: &Namespaces) -> Namespace;
+
+    /// The binding of [`Class::Directory`].
+    #[wasm_bindgen(method, getter, js_name = DIRECTORY)]
+    fn directory(this: &Namespaces) -> Namespace;
 
     /// The object of a name.
     #[wasm_bindgen(method, catch, js_name = getByName)]
@@ -45,6 +59,29 @@ extern "C" {
     /// Sends it a request.
     #[wasm_bindgen(method, catch)]
     fn fetch(this: &Stub, url: &JsString, init: &Object) -> std::result::Result<Promise, JsValue>;
+}
+
+/// A class of objects.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Class {
+    /// Of the one that holds all clients.
+    Registry,
+    /// Of those that hold a connection each.
+    Connection,
+    /// Of the one that lists all connections.
+    Directory,
+}
+
+impl Class {
+    /// The binding to its objects.
+    fn namespace(self, env: &Env) -> Namespace {
+        let env: &Namespaces = env.unchecked_ref();
+        match self {
+            Self::Registry => env.registry(),
+            Self::Connection => env.connection(),
+            Self::Directory => env.directory(),
+        }
+    }
 }
 
 /// Texts of every hop as JavaScript has them.
@@ -66,40 +103,40 @@ thread_local! {
 /// wait for nothing, so they reply, or the platform tells that they are gone.
 pub(super) async fn ask<Message: Serialize, Reply: DeserializeOwned>(
     env: &Env,
-    binding: &str,
+    class: Class,
     name: &str,
     message: &Message,
 ) -> std::result::Result<Reply, PortError> {
-    let message = wire::write(message).map_err(|error| failed(binding, &error))?;
-    let reply = exchange(env, binding, name, message).await.map_err(|error| failed(binding, &error))?;
-    wire::read(&reply).map_err(|error| failed(binding, &error))
+    let message = wire::write(message).map_err(|error| failed(class, &error))?;
+    let reply = exchange(env, class, name, message).await.map_err(|error| failed(class, &error))?;
+    wire::read(&reply).map_err(|error| failed(class, &error))
 }
 
 /// Says where something failed.
-fn failed(binding: &str, error: &dyn Display) -> PortError {
-    PortError(format!("{binding}: {error}"))
+fn failed(class: Class, error: &dyn Display) -> PortError {
+    PortError(format!("{class:?}: {error}"))
 }
 
 /// As [`ask`], but not longer than [`DEADLINE`], for objects that wait for others.
 pub(super) async fn ask_in_time<Message: Serialize, Reply: DeserializeOwned>(
     env: &Env,
-    binding: &str,
+    class: Class,
     name: &str,
     message: &Message,
 ) -> std::result::Result<Reply, PortError> {
-    let reply = pin!(ask(env, binding, name, message));
+    let reply = pin!(ask(env, class, name, message));
     match select(reply, Delay::from(DEADLINE)).await {
         Either::Left((reply, _)) => reply,
-        Either::Right(_) => Err(PortError(format!("{binding}: no reply in {} s", DEADLINE.as_secs()))),
+        Either::Right(_) => Err(PortError(format!("{class:?}: no reply in {} s", DEADLINE.as_secs()))),
     }
 }
 
 /// The exchange of bytes, without a deadline: the same code whatever is said.
-async fn exchange(env: &Env, binding: &str, name: &str, message: Vec<u8>) -> Result<Vec<u8>> {
+async fn exchange(env: &Env, class: Class, name: &str, message: Vec<u8>) -> Result<Vec<u8>> {
     let init = init(&message)?;
     // It may be long, and the reply may take its time.
     drop(message);
-    let namespace: Namespace = Reflect::get(env, &binding.into())?.unchecked_into();
+    let namespace = class.namespace(env);
     let sent = WORDS.with(|words| namespace.get_by_name(name)?.fetch(&words.url, &init))?;
     let response: web_sys::Response = JsFuture::from(sent).await?.unchecked_into();
     match in_header(response.headers())? {

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Serialize;
 use worker::{
     ByteStream, Error, Headers, Result,
-    js_sys::{JSON, JsString, Reflect, Uint8Array},
+    js_sys::{JSON, JsString, Uint8Array},
     wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen},
     wasm_bindgen_futures::JsFuture,
 };
@@ -31,6 +31,20 @@ extern "C" {
     /// A header's value.
     #[wasm_bindgen(method, catch)]
     pub(super) fn get(this: &HeaderView, name: &JsString) -> std::result::Result<Option<String>, JsValue>;
+
+    /// `Request`, as far as `web_sys` does not know it.
+    type RequestView;
+
+    /// What the platform says of the connection.
+    #[wasm_bindgen(method, getter)]
+    fn cf(this: &RequestView) -> Option<Connection>;
+
+    /// What the platform says of a connection; `worker::Cf` knows no `clientIp`.
+    type Connection;
+
+    /// The address of the other end.
+    #[wasm_bindgen(method, getter, js_name = clientIp)]
+    fn client_ip(this: &Connection) -> Option<String>;
 }
 
 thread_local! {
@@ -53,10 +67,9 @@ fn js_name(name: &HeaderName) -> JsString {
 pub(super) async fn read(request: web_sys::Request) -> Result<(http::Request<Body>, Option<ClientAddress>)> {
     let target = target(&request.url())?;
     let method = Method::from_bytes(request.method().as_bytes()).map_err(into_error)?;
-    let limit = body_limit(&method, target.path());
     let headers: HeaderView = request.headers().unchecked_into();
     let with_browser = is_for_browsers(target.path());
-    let has_body = !matches!(method, Method::GET | Method::HEAD);
+    let limit = (!matches!(method, Method::GET | Method::HEAD)).then(|| body_limit(&method, target.path()));
     let mut builder = http::Request::builder().method(method).uri(target);
     let always = READ_HEADERS.into_iter().zip(READ_NAMES.with(Clone::clone));
     let of_browsers = with_browser.then(|| BROWSER_HEADERS.into_iter().zip(BROWSER_NAMES.with(Clone::clone)));
@@ -66,7 +79,10 @@ pub(super) async fn read(request: web_sys::Request) -> Result<(http::Request<Bod
         }
     }
     let address = address(&request, &headers)?;
-    let body = if has_body { body(request, &headers, limit).await? } else { Body::Complete(Vec::new()) };
+    let body = match limit {
+        Some(limit) => body(request, &headers, limit).await?,
+        None => Body::Complete(Vec::new()),
+    };
     Ok((builder.body(body).map_err(into_error)?, address))
 }
 
@@ -115,10 +131,11 @@ pub(super) fn write(response: http::Response<Vec<u8>>) -> Result<web_sys::Respon
 
 /// The address of the request's sender.
 fn address(request: &web_sys::Request, headers: &HeaderView) -> Result<Option<ClientAddress>> {
-    // By reflection: `worker::Cf` knows no `clientIp`.
-    let platform = Reflect::get(request, &"cf".into()).and_then(|cf| Reflect::get(&cf, &"clientIp".into()));
-    let platform = platform.ok().and_then(|address| address.as_string());
-    let header = CONNECTING_IP.with(|name| headers.get(name))?;
+    let platform = request.unchecked_ref::<RequestView>().cf().and_then(|connection| connection.client_ip());
+    let header = match platform {
+        Some(_) => None,
+        None => CONNECTING_IP.with(|name| headers.get(name))?,
+    };
     Ok(ClientAddress::decide(platform.as_deref(), header.as_deref()))
 }
 

@@ -3,7 +3,10 @@
 use serde_json::Value;
 use worker::{Date, Env};
 
-use super::{hop, multipart};
+use super::{
+    hop::{self, Class},
+    multipart,
+};
 use crate::{
     authorization_server::registry::{RegistryReply, RegistryRequest},
     connection::{
@@ -48,14 +51,14 @@ impl Clock for EdgePorts {
 impl Clients for EdgePorts {
     async fn ask(&self, request: RegistryRequest) -> Result<RegistryReply, PortError> {
         // The object's own answer is a result as well: its storage may have failed.
-        hop::ask::<_, Result<RegistryReply, PortError>>(&self.env, "REGISTRY", registry_name(), &request).await?
+        hop::ask::<_, Result<RegistryReply, PortError>>(&self.env, Class::Registry, registry_name(), &request).await?
     }
 }
 
 impl ConnectionActors for EdgePorts {
     async fn command(&self, key: &ConnectionKey, command: Command) -> Result<Reply, PortError> {
         let addressed = Addressed { key: key.clone(), command };
-        hop::ask_in_time::<_, Result<Reply, PortError>>(&self.env, "CONNECTION", connection_name(key), &addressed)
+        hop::ask_in_time::<_, Result<Reply, PortError>>(&self.env, Class::Connection, connection_name(key), &addressed)
             .await?
     }
 }
@@ -185,7 +188,7 @@ async fn whether(env: &Env, request: &DirectoryRequest) -> Result<bool, PortErro
 
 /// Asks the directory object. Its own answer is a result as well: its storage may have failed.
 async fn directory(env: &Env, request: &DirectoryRequest) -> Result<DirectoryReply, PortError> {
-    hop::ask::<_, Result<DirectoryReply, PortError>>(env, "DIRECTORY", directory_name(), request).await?
+    hop::ask::<_, Result<DirectoryReply, PortError>>(env, Class::Directory, directory_name(), request).await?
 }
 
 /// A reply that does not belong to its request. It is not shown: it may hold what no log may hold.
