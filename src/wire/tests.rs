@@ -15,7 +15,7 @@ use crate::protocol::secret::hex;
 
 /// A digest of all examples, and the version that they are of. Where only the digest changes because examples were added,
 /// or JSON inside of them, enter the new one; where the form of a message does, [`VERSION`] grows too.
-const PINNED: (u8, &str) = (2, "cd78621f36a6c6110b83c1e449e70319b86e3749e20b2fc7e8ee6344f9942e4f");
+const PINNED: (u8, &str) = (2, "9c81cbeae42be0036aa5b32404c41ad6a1ae4f165b58fba5280e52ea4c118043");
 
 /// Tells the names of the variants of an enum, for whom it is asked to read one.
 struct Names<'a>(&'a mut &'static [&'static str]);

@@ -120,7 +120,8 @@ pub(super) fn replies() -> Vec<u8> {
         Reply::Refused(Refusal::NoConnection),
         Reply::Events(Page { items: vec![document()], total: 1 }),
     ];
-    [all_sent(&examples), outcomes(), all_sent(&refusals()), all_sent(&faults())].concat()
+    let parts = [outcomes(), all_sent(&refusals()), all_sent(&faults()), all_sent(&RefreshState::ALL)];
+    [all_sent(&examples), parts.concat()].concat()
 }
 
 /// Every outcome.
