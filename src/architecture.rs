@@ -77,6 +77,14 @@ fn top_level_names(group: &str) -> Vec<String> {
     names
 }
 
+/// A file without its module of tests; whatever else is for tests only is read with the rest.
+fn product(text: &str) -> &str {
+    const CONDITION: &str = "#[cfg(test)]\n";
+    let is_module = |rest: &str| ["mod tests", "pub(crate) mod tests"].iter().any(|module| rest.starts_with(module));
+    let mut conditions = text.match_indices(CONDITION).map(|(at, _)| at);
+    conditions.find(|at| is_module(&text[at + CONDITION.len()..])).map_or(text, |at| &text[..at])
+}
+
 /// The identifier that a text starts with.
 fn identifier(text: &str) -> String {
     text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
@@ -100,7 +108,7 @@ fn modules_use_only_what_the_table_allows() {
 #[test]
 fn test_doubles_are_used_by_tests_only() {
     for (file, text) in sources() {
-        let product = text.split("#[cfg(test)]").next().unwrap();
+        let product = product(&text);
         let is_test = matches!(file.as_str(), "memory.rs" | "architecture.rs" | "checklist.rs")
             || file.ends_with("tests.rs")
             || file.contains("tests/")
@@ -120,7 +128,7 @@ fn only_the_edge_names_the_runtime() {
 #[test]
 fn decisions_are_synchronous() {
     for (file, text) in sources() {
-        let product = text.split("#[cfg(test)]").next().unwrap();
+        let product = product(&text);
         let is_async = product.contains("async fn") || product.contains(".await");
         let may = MAY_AWAIT.iter().any(|place| file.starts_with(place))
             || matches!(module_of(&file), "memory" | "architecture");
@@ -154,9 +162,19 @@ fn one_function_asks_the_platform_for_random_bytes() {
 #[test]
 fn no_file_is_longer_than_a_reader_wants() {
     for (file, text) in sources() {
-        let product = text.split("#[cfg(test)]").next().unwrap().lines().count();
-        assert!(product <= 400, "{file} has {product} lines");
+        let lines = product(&text).lines().count();
+        assert!(lines <= 400, "{file} has {lines} lines");
     }
+}
+
+/// What only tests call may stand high in a file: what follows it is read too.
+#[test]
+fn only_the_module_of_tests_is_cut_off() {
+    let helper = "    #[cfg(test)]\n    fn helper() {}\n#[cfg(test)]\nmod other;\nfn product() {}\n";
+    for module in ["mod tests;", "mod tests {\n}", "pub(crate) mod tests {\n}"] {
+        assert_eq!(product(&format!("{helper}#[cfg(test)]\n{module}\n")), helper, "{module}");
+    }
+    assert_eq!(product(helper), helper);
 }
 
 #[test]
