@@ -49,7 +49,8 @@ pub(super) async fn make<P: Ports>(context: &Context<'_, P>, key: &str) -> Resul
 
 /// The address in the body, if there is one.
 fn return_to<P>(context: &Context<'_, P>) -> Result<Option<String>, ApiError> {
-    let issue = |msg: &str| ApiError::unprocessable(&[Issue::value(vec!["body".into(), "return_to".into()], msg)]);
+    let loc = || vec!["body".into(), "return_to".into()];
+    let issue = |issue: Issue| ApiError::unprocessable(&[issue]);
     let given = match input::json(context.request)? {
         Value::Null => return Ok(None),
         Value::Object(mut members) => members.remove("return_to").unwrap_or_default(),
@@ -59,8 +60,8 @@ fn return_to<P>(context: &Context<'_, P>) -> Result<Option<String>, ApiError> {
         Value::Null => Ok(None),
         Value::String(text) => return_address::given(&text, &context.deployment.settings.return_origins)
             .map(|url| Some(url.into()))
-            .ok_or_else(|| issue("must be an address on one of ALLOWED_RETURN_ORIGINS")),
-        _ => Err(issue("Input should be a valid string")),
+            .ok_or_else(|| issue(Issue::value(loc(), "must be an address on one of ALLOWED_RETURN_ORIGINS"))),
+        _ => Err(issue(Issue::new("string_type", loc(), "Input should be a valid string"))),
     }
 }
 
