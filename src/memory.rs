@@ -129,6 +129,8 @@ struct Shared {
     faults: Rc<Faults>,
     /// Requests that the provider has not answered yet, and the most that there were at a time.
     under_way: Cell<(usize, usize)>,
+    /// How long the provider takes to answer, by the clock.
+    takes: Cell<Seconds>,
     /// Which requests take the provider much longer than others.
     is_slow: Cell<fn(&ProviderRequest) -> bool>,
     /// How often others run while the circuit breakers are asked.
@@ -158,6 +160,7 @@ impl Memory {
             events: RefCell::default(),
             faults: Rc::default(),
             under_way: Cell::default(),
+            takes: Cell::default(),
             is_slow: Cell::new(|_| false),
             admission_turns: Cell::default(),
             alarms: RefCell::default(),
@@ -186,6 +189,11 @@ impl Memory {
         answer: impl Fn(&ProviderRequest) -> Result<ProviderResponse, ProviderFailure> + 'static,
     ) {
         *self.shared.provider.borrow_mut() = Box::new(answer);
+    }
+
+    /// Makes the provider take so long for each answer.
+    pub(crate) fn provider_takes(&self, span: Seconds) {
+        self.shared.takes.set(span);
     }
 
     /// Makes the provider slow for some requests: others overtake them.

@@ -180,6 +180,7 @@ impl ProviderHttp for MemoryObject {
         turns(if is_slow(&request) { 80 } else { 8 }).await;
         let (now, most) = self.shared.under_way.get();
         self.shared.under_way.set((now - 1, most));
+        self.shared.now.set(self.shared.now.get().plus(self.shared.takes.get()));
         (self.shared.provider.borrow())(&request)
     }
 }

@@ -7,6 +7,7 @@ use super::{
     connector_templates::register,
     stage::{CODE_FLOW, SERVICE, answer, parameter, refusal, service_secrets, tokens, unrestricted_service},
 };
+use crate::protocol::time::Seconds;
 
 /// Where the secrets of `shop` are changed.
 const PATH: &str = "/connection/shop/secret?verify=false";
@@ -303,6 +304,29 @@ fn credentials_that_are_all_refused_stop_the_integration() {
     assert_eq!(of("client_id"), ["shop-client", "shop-client"]);
     let view = host.view("shop");
     assert_eq!((&view["authorized"], &view["refresh"]["state"]), (&json!(true), &json!("stopped")));
+}
+
+/// Credentials of the same client are tried one after the other within ten seconds, and none is begun later: whoever
+/// waits for a token waits for no more than that and one answer. The last refusal is what is said.
+#[test]
+fn no_further_credentials_are_tried_of_a_provider_that_refuses_slowly() {
+    let further: Vec<Value> = ["b", "c", "d"].map(|name| json!({ "client_secret": format!("canary-{name}") })).into();
+    for (seconds, asked) in [(0, 4), (3, 4), (4, 3), (5, 2), (9, 2), (10, 1)] {
+        let host = Host::new().with_authorized("shop");
+        assert!(send(&host, "PATCH", &json!({ "provider_credentials": further })));
+        takes(&host, "canary-announced-by-nobody");
+        host.memory.provider_takes(Seconds(seconds));
+        host.wait(3_600);
+        assert_eq!((host.live("shop").0, host.requests()), (502, 1 + asked), "{seconds}");
+        let refresh = host.view("shop")["refresh"].clone();
+        assert_eq!((&refresh["state"], &refresh["error"]), (&json!("stopped"), &json!("invalid_client")));
+    }
+    // The code of a person, too.
+    let host = Host::new().with_authorized("shop");
+    assert!(send(&host, "PATCH", &json!({ "provider_credentials": further })));
+    takes(&host, "canary-d");
+    host.memory.provider_takes(Seconds(9));
+    assert_eq!((host.authorize("shop", "canary-code-2").status, host.requests()), (400, 3));
 }
 
 /// What the provider refuses otherwise is nothing that other credentials could mend.

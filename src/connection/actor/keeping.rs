@@ -22,6 +22,10 @@ use crate::{
     protocol::{json, secret::SecretText, time::Seconds},
 };
 
+/// So long after the first of the ordered credentials was sent, no further one is. With the ten seconds that an answer may
+/// take, that is less than a caller waits for an object (25 s), and than a breaker waits for who went to try.
+const SEQUENCE: Seconds = Seconds(10);
+
 /// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
 pub(super) type Held = (Vec<(&'static str, SecretText)>, Kept);
 
@@ -39,14 +43,18 @@ impl<P: ObjectPorts> Actor<P> {
         Ok((tokens, self.open_kept(grant)?))
     }
 
-    /// Sends a request with the first of the ordered credentials, and with the next one when the provider refuses the client.
+    /// Sends a request with the first of the ordered credentials, and with the next one when the provider refuses the client
+    /// and there is time for it.
     pub(super) async fn exchange_in_order(
         &self,
         definition: &Definition,
         requests: Vec<(u8, ProviderRequest)>,
     ) -> Result<(TokenAnswer, u8), Failed> {
-        let mut failed = (Fault::NotSendable, None);
+        let (mut failed, began_at) = ((Fault::NotSendable, None), self.ports.now());
         for (credentials, request) in requests {
+            if self.ports.now().since(began_at) >= SEQUENCE {
+                break;
+            }
             match self.exchange(definition, request).await {
                 Ok(answer) => return Ok((answer, credentials)),
                 Err(other) if other.0.refuses_client(&definition.token_rules().faults) => failed = other,
