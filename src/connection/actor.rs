@@ -306,7 +306,10 @@ impl<P: ObjectPorts> Actor<P> {
         let event = self.note(former.as_deref(), &mut record, &mut parts)?;
         self.record.take();
         self.live.take();
-        self.held.take();
+        // A breaker stands for these: whatever else is written, the provider is as it was.
+        if parts.iter().any(|part| matches!(part, Part::Definition | Part::Secrets | Part::Grant)) {
+            self.held.take();
+        }
         let stored = parts.iter().map(|part| record.stored(*part)).collect::<Result<Vec<_>, _>>()?;
         let rows = match event {
             None => write(&stored)?,

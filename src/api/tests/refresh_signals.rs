@@ -7,6 +7,7 @@ use super::{
     event_delivery::{WEBHOOK, answers, listening, status, sweep, told, told_kinds},
     events::{events, kinds},
     stage::{CODE_FLOW, DUE, answer, refusal, tokens},
+    sweep::{report, with_services},
 };
 use crate::ports::ProviderFailure;
 
@@ -130,6 +131,26 @@ fn a_webhook_that_comes_back_is_told_what_was_waiting() {
     assert_eq!(host.authorize("shop", "canary-code-2").status, 200);
     host.run_behind();
     assert_eq!(told_kinds(&told(&host)).split_off(2), ["needs_authorization", "authorized"]);
+}
+
+/// Whom a breaker makes to wait goes on to wait when the operator says something else of it: the breakers are asked again
+/// when the time is over, or at once with other secrets.
+#[test]
+fn a_connection_that_is_made_to_wait_is_not_due_again_with_each_write() {
+    let host = with_services(2);
+    host.provider_answers([refusal(401, "invalid_client")]);
+    host.wait(DUE);
+    assert_eq!(host.live("k0").0, 200);
+    host.run_behind();
+    assert_eq!(host.sweep(), report(&[("due", 1), ("paused", 1)]));
+    let next_at = || host.view("k1")["refresh"]["next_at"].clone();
+    let before = next_at();
+    host.save("k1");
+    assert_eq!((next_at(), host.sweep(), host.requests()), (before, report(&[]), 3));
+    let further = json!({ "provider_credentials": [{ "client_secret": "canary-new" }] });
+    assert_eq!(host.as_root("PATCH", "/connection/k1/secret?verify=false", &further).status, 200);
+    host.provider_answers([answer(200, &tokens(2))]);
+    assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("renewed", 1)]), 4));
 }
 
 /// However long a client was refused: what is mended at the provider works for all its connections within the hour.
