@@ -7,34 +7,20 @@ import { setUp, workerd } from './setup.mjs';
 
 const HELP = `npm run bundle [-- --out FOLDER]: writes what a machine of your own needs, by default the folder bundle here.
 
-  workerd                        the runtime, in the version that the tests run
+  workerd                        the runtime, in the version that the tests run, for this kind of machine
   postern.capnp, entry.mjs       its configuration: sockets, objects, settings, the cron path
   index.js, index_bg.wasm        the Worker
   start.sh                       starts it: settings come from the environment, arguments go to workerd
+  postern.service, postern-sweep.service, postern-sweep.timer
+                                 the same and the sweep of each minute, for systemd
 
 The files of a former bundle in that folder are replaced, one by one; its state stays. A folder of anything else is refused.`;
 
 /** What tells a bundle from other folders. */
 const MARK = 'start.sh';
 
-const START = `#!/bin/sh
-# Postern in plain workerd. Settings come from the environment; postern.capnp says which there are. Arguments go to workerd:
-#
-#   --socket-addr=http=unix:/run/postern.sock   the public socket; by default postern.sock in this folder
-#   --socket-addr=cron=127.0.0.1:9001           the cron socket; by default 127.0.0.1:8788
-#   --directory-path=state=/var/lib/postern     where state lives; by default the folder state here
-#
-# workerd has no clock for cron: have the machine's scheduler call this each minute.
-#
-#   curl -fsS 'http://127.0.0.1:8788/cdn-cgi/handler/scheduled?cron=*+*+*+*+*'
-set -eu
-cd "$(dirname "$0")"
-umask 077
-mkdir -p state
-# A process that was killed leaves its socket behind, and workerd does not take it over.
-rm -f postern.sock
-exec ./workerd serve --experimental "$@" postern.capnp
-`;
+/** What is copied as it is from `selfhost`. */
+const SELFHOST = ['entry.mjs', 'postern.service', 'postern-sweep.service', 'postern-sweep.timer'];
 
 await main(async () => {
   const options = { out: { type: 'string', default: inRoot('bundle') }, help: { type: 'boolean' } };
@@ -53,11 +39,11 @@ await main(async () => {
 /** All files of a bundle. In the configuration of the repository the built Worker is in another folder. */
 function fill(folder) {
   mkdirSync(folder, { recursive: true });
-  put(folder, MARK, (path) => writeFileSync(path, START), 0o755);
+  const copy = (name, from, mode) => put(folder, name, (path) => copyFileSync(from, path), mode);
+  copy(MARK, inRoot('selfhost', MARK), 0o755);
   const config = readFileSync(inRoot('selfhost', 'postern.capnp'), 'utf8').replaceAll('embed "../build/', 'embed "');
   put(folder, 'postern.capnp', (path) => writeFileSync(path, config));
-  const copy = (name, from, mode) => put(folder, name, (path) => copyFileSync(from, path), mode);
-  copy('entry.mjs', inRoot('selfhost', 'entry.mjs'));
+  SELFHOST.forEach((name) => copy(name, inRoot('selfhost', name)));
   copy('index.js', inRoot('build', 'index.js'));
   copy('index_bg.wasm', inRoot('build', 'index_bg.wasm'));
   copy('workerd', workerd(), 0o755);

@@ -7,14 +7,15 @@
 #   PUBLIC_URL=https://postern.example OAUTH_ROOT_CLIENT_ID=… OAUTH_ROOT_CLIENT_SECRET=… APP_ENCRYPTION_KEY=… \
 #     workerd serve --experimental selfhost/postern.capnp
 #
-# (A socket that a killed process left behind must go first: workerd does not take it over.)
+# (A socket that a killed process left behind must go first: workerd does not take it over. Its mode is what the umask leaves of
+# 777: the reverse proxy's user must be able to write to it.)
 # `--experimental` is what workerd wants for `service_binding_extra_handlers` below. Other places than the defaults:
 #
 #   --socket-addr=http=unix:/run/postern.sock   the public socket (TLS is the reverse proxy's work in front of it)
 #   --socket-addr=cron=127.0.0.1:9001           the cron socket: never where the public can reach it
 #   --directory-path=state=/var/lib/postern
 #
-# workerd has no clock for cron. Let the machine's scheduler call this every minute (as in wrangler.toml):
+# workerd has no clock for cron. Let the machine's scheduler call this every minute (as in wrangler.toml); `postern-sweep.timer` does:
 #
 #   curl -fsS 'http://127.0.0.1:8788/cdn-cgi/handler/scheduled?cron=*+*+*+*+*'
 #
@@ -27,7 +28,7 @@
 #                       failure budget of everybody. So the socket below is a Unix socket. In nginx:
 #
 #     location / {
-#       proxy_pass http://unix:/srv/postern/postern.sock;
+#       proxy_pass http://unix:/run/postern/postern.sock;
 #       proxy_set_header X-Forwarded-Proto $scheme;
 #       proxy_set_header CF-Connecting-IP $remote_addr;
 #     }

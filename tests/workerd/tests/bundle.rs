@@ -2,14 +2,124 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use common::{Client, at, client, connect, read, root, secrets, sign_in, token};
-use serde_json::json;
-use workerd_tests::{Mock, MockAnswer, Postern, Setup, bundle};
+use common::{CLIENT, Client, TOKEN, at, client, connect, read, root, secrets, sign_in, text, token};
+use serde_json::{Value, json};
+use workerd_tests::{APP_ENCRYPTION_KEY, Mock, MockAnswer, Postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup, bundle};
 
 /// The definition of a client's own tokens.
 const CLIENT_CREDENTIALS: &str = include_str!("../../../fixtures/connector/local_client_credentials.yml");
+
+/// A Postern that the bundle's `start.sh` started, as the README has it started: places and settings in the environment.
+struct Started {
+    /// The process.
+    process: Child,
+    /// What it prints is read no further, but it may go on printing.
+    _printed: BufReader<ChildStdout>,
+}
+
+impl Started {
+    /// The command, with nothing but what the README says.
+    fn command(folder: &Path, socket: &Path, state: &Path) -> Command {
+        let mut command = Command::new(folder.join("start.sh"));
+        let variables: [(&str, &OsStr); 7] = [
+            ("POSTERN_SOCKET", socket.as_ref()),
+            ("POSTERN_STATE", state.as_ref()),
+            ("POSTERN_CRON", "127.0.0.1:0".as_ref()),
+            ("PUBLIC_URL", "https://postern.example".as_ref()),
+            ("OAUTH_ROOT_CLIENT_ID", ROOT_CLIENT_ID.as_ref()),
+            ("OAUTH_ROOT_CLIENT_SECRET", ROOT_CLIENT_SECRET.as_ref()),
+            ("APP_ENCRYPTION_KEY", APP_ENCRYPTION_KEY.as_ref()),
+        ];
+        command.env_clear().envs(variables).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it, and waits until it listens: workerd, which gets the arguments, says so in one line for each of two sockets.
+    fn start(folder: &Path, socket: &Path, state: &Path) -> Self {
+        let mut command = Self::command(folder, socket, state);
+        let mut process = command.arg("--control-fd=1").stdout(Stdio::piped()).spawn().unwrap();
+        let mut printed = BufReader::new(process.stdout.take().unwrap());
+        let said: Vec<String> = printed.by_ref().lines().map_while(Result::ok).take(2).collect();
+        let started = Self { process, _printed: printed };
+        assert_eq!(said.len(), 2, "{said:?}");
+        started
+    }
+}
+
+impl Drop for Started {
+    /// As a power cut: `kill -9`.
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Calls `curl` over the socket as the reverse proxy would; answers the JSON of a success.
+fn over(socket: &Path, path: &str, arguments: &[&str]) -> Value {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "--fail-with-body", "--max-time", "30", "-H", "X-Forwarded-Proto: https", "--unix-socket"]);
+    let Output { status, stdout, stderr } =
+        command.arg(socket).arg(format!("http://postern.example{path}")).args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&[stdout.clone(), stderr].concat()).into_owned();
+    assert!(status.success(), "{told}");
+    serde_json::from_slice(&stdout).unwrap()
+}
+
+/// Who may do what with a file.
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// On a true Unix socket, which a proxy that is in the group can use, before state that only its user can read; a second
+/// start harms nothing; killed, it is started again by the same command, and what there was is there.
+#[test]
+fn start_sh_serves_a_group_keeps_state_private_and_starts_again_after_a_kill() {
+    let parent = tempfile::tempdir().unwrap();
+    let [folder, socket, state] = ["bundle", "postern.sock", "made/state"].map(|name| parent.path().join(name));
+    bundle(&folder).unwrap();
+    let start = || Started::start(&folder, &socket, &state);
+
+    let first = start();
+    assert_eq!(over(&socket, "/ready", &[])["status"], "ready");
+    assert_eq!((mode(&socket), mode(&state)), (0o770, 0o700));
+    let sign_in = |id: &str, secret: &str| {
+        let credentials = format!("{id}:{secret}");
+        over(&socket, TOKEN, &["-d", "grant_type=client_credentials", "-u", &credentials])
+    };
+    let master = text(&sign_in(ROOT_CLIENT_ID, ROOT_CLIENT_SECRET), "access_token");
+    let made = over(&socket, CLIENT, &["-H", &format!("Authorization: Bearer {master}"), "--json", "[]"]);
+
+    let second = Started::command(&folder, &socket, &state).output().unwrap();
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success() && told.contains("another process"), "{told}");
+    assert_eq!(over(&socket, "/health", &[])["status"], "ok");
+
+    drop(first);
+    assert!(socket.exists(), "a killed process leaves its socket");
+    let _again = start();
+    assert_eq!(sign_in(&text(&made, "client_id"), &text(&made, "client_secret"))["token_type"], "Bearer");
+}
+
+/// Without the three variables all is in the bundle's own folder; a file that is no socket is not taken for a stale one.
+#[test]
+fn start_sh_removes_nothing_but_a_socket() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("bundle");
+    bundle(&folder).unwrap();
+    let letter: PathBuf = folder.join("postern.sock");
+    fs::write(&letter, "dear").unwrap();
+    let mut command = Command::new(folder.join("start.sh"));
+    let output = command.env_clear().stdin(Stdio::null()).output().unwrap();
+    assert!(!output.status.success());
+    assert_eq!((fs::read_to_string(&letter).unwrap().as_str(), mode(&folder.join("state"))), ("dear", 0o700));
+}
 
 /// Started, walked through, killed, written anew while it is down, started again: what there was is there. Providers on
 /// this machine are out of its reach, whatever the settings say.
