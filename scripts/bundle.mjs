@@ -1,8 +1,8 @@
 // Postern for a machine of your own, in one folder: the Worker, the runtime, its configuration, and how it starts.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { build } from './build.mjs';
-import { Failure, inRoot, main, readArguments } from './lib.mjs';
+import { Failure, fromCaller, inRoot, main, readArguments } from './lib.mjs';
 import { setUp, workerd } from './setup.mjs';
 
 const HELP = `npm run bundle [-- --out FOLDER]: writes what a machine of your own needs, by default the folder bundle here.
@@ -26,7 +26,7 @@ await main(async () => {
   const options = { out: { type: 'string', default: inRoot('bundle') }, help: { type: 'boolean' } };
   const { out, help } = readArguments(options, HELP);
   if (help) return console.log(HELP);
-  const folder = resolve(out);
+  const folder = fromCaller(out);
   if (existsSync(folder) && !existsSync(join(folder, MARK))) {
     throw new Failure(`--out: ${folder} is there, and is no bundle. Name another folder.`);
   }

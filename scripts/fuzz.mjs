@@ -1,9 +1,11 @@
 // Fuzzes everything that reads what strangers send (fuzz/fuzz_targets) with libFuzzer. See --help.
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Failure, ROOT, attempt, inRoot, inScratch, main, progress, readArguments, run, seconds } from './lib.mjs';
+import {
+  Failure, ROOT, attempt, fromCaller, inRoot, inScratch, main, progress, readArguments, run, seconds,
+} from './lib.mjs';
 import { checkCxx } from './setup.mjs';
 
 const SHORT_RUNS = 50_000; // of each target, in `npm test`: some seconds
@@ -39,7 +41,7 @@ An input for which a property does not hold ends the run and is kept in fuzz/art
 Needs a C++ compiler, for libFuzzer. cargo-fuzz is not needed, but \`cargo fuzz run NAME -s none -O\` works too.`;
 
 /** The names of all targets. */
-export function targets() {
+function targets() {
   const files = readdirSync(inRoot('fuzz', 'fuzz_targets')).filter((file) => file.endsWith('.rs'));
   return files.map((file) => file.slice(0, -'.rs'.length)).sort();
 }
@@ -99,7 +101,7 @@ function finding(name, output) {
 }
 
 async function runInput(name, file) {
-  const path = resolve(process.env.INIT_CWD ?? '.', file);
+  const path = fromCaller(file);
   if (!existsSync(path)) throw new Failure(`There is no file ${path}.`);
   const [[, binary]] = await buildTargets([name]);
   const { ok, output } = await attempt(binary, [path]);

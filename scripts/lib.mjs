@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -11,6 +11,12 @@ export const inRoot = (...parts) => join(ROOT, ...parts);
 export const npmBin = (name) => inRoot('node_modules', '.bin', name);
 export const CACHE =
   process.env.POSTERN_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'postern');
+
+/** What wrangler may count of an upload, packed; the platform's own limit is far above. */
+export const UPLOAD_BUDGET_KIB = 450;
+
+/** A path as whoever called npm meant it: npm runs scripts in the root. */
+export const fromCaller = (path) => resolve(process.env.INIT_CWD ?? '.', path);
 
 /** An error whose message is all the user needs: no stack is shown. */
 export class Failure extends Error {}

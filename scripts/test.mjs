@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { fuzzBriefly } from './fuzz.mjs';
-import { Failure, attempt, check, inRoot, inScratch, main, npmBin, progress, run } from './lib.mjs';
+import { Failure, UPLOAD_BUDGET_KIB, attempt, check, inRoot, inScratch, main, npmBin, progress, run } from './lib.mjs';
 import { checkCurl, checkCxx, setUp, workerd } from './setup.mjs';
 
-const UPLOAD_BUDGET_KIB = 450;
 const show = true;
 
 await main(async () => {
