@@ -4,13 +4,13 @@ import { Failure, inScratch, progress } from '../lib.mjs';
 import { median } from './load.mjs';
 import { connect, startPostern } from './postern.mjs';
 import { startProvider } from './provider.mjs';
-import { fine, table, whole } from './table.mjs';
+import { fine, table, target, whole } from './table.mjs';
 import { STATE, SURGEON, start } from './workers.mjs';
 
 const SIZES = [1_000, 100_000];
 const WARM_UPS = 20;
 const TICKS = 100;
-const TARGET = 1.5;
+const TARGET = { most: 1.5 };
 const YEAR = 31_536_000; // seconds: nothing is due
 
 export async function measure() {
@@ -31,7 +31,7 @@ export async function measure() {
     const cases = SIZES.map((connections, index) => ({
       connections, milliseconds: median(times[index]), ticks: times[index],
     }));
-    return { cases, ratio: cases[1].milliseconds / cases[0].milliseconds, target: TARGET };
+    return { cases, ratio: cases[1].milliseconds / cases[0].milliseconds };
   }));
 }
 
@@ -85,9 +85,13 @@ async function takeTurns(posterns) {
   return times;
 }
 
-export function print({ cases, ratio, target }) {
+export const ratios = ({ ratio }) => [
+  { name: `idle tick, ${whole(SIZES[1])} connections / ${whole(SIZES[0])}`, value: ratio, ...TARGET },
+];
+
+export function print({ cases, ratio }) {
   const rows = cases.map(({ connections, milliseconds }) => [`${whole(connections)} connections`, fine(milliseconds)]);
-  rows[1].push(fine(ratio), `≤ ${fine(target)}`);
+  rows[1].push(fine(ratio), target(TARGET));
   table(`idle tick, medians of ${TICKS}`, ['ms', `of ${whole(cases[0].connections)}`, 'target'], rows);
 }
 

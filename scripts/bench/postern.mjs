@@ -35,8 +35,9 @@ export const newClient = (postern, scopes) => postern.call('POST', '/oauth/clien
 export const signedIn = async (server, client) => authorization(await token(server, client));
 
 /** A token request, ready to be sent. */
-export function tokenRequest({ client_id, client_secret }) {
-  const body = new URLSearchParams({ grant_type: 'client_credentials', client_id, client_secret }).toString();
+export function tokenRequest({ client_id, client_secret }, members = {}) {
+  const form = { grant_type: 'client_credentials', client_id, client_secret, ...members };
+  const body = new URLSearchParams(form).toString();
   return { method: 'POST', headers: { 'content-type': FORM }, body };
 }
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HOST } from './workers.mjs';
+import { HOST } from './server.mjs';
 
 /** Starts one that ends with this process. Its `delay` (ms) and the `lifetime` (s) of its tokens can be changed. */
 export async function startProvider() {

@@ -1,14 +1,11 @@
 // How figures are shown.
 
-/** One line: a name, then cells. */
-export function print([name, ...cells]) {
-  console.log(name.padEnd(30) + cells.map((cell) => cell.padStart(15)).join(''));
-}
-
-/** A table with a line above it. */
+/** A table with a line above it; each row is a name, then cells. */
 export function table(title, head, rows) {
   console.log(`\n${title}\n`);
-  [['', ...head], ...rows].forEach(print);
+  for (const [name, ...cells] of [['', ...head], ...rows]) {
+    console.log(name.padEnd(30) + cells.map((cell) => cell.padStart(15)).join(''));
+  }
 }
 
 /** A whole number for people. */
@@ -16,3 +13,15 @@ export const whole = (number) => number.toLocaleString('en', { maximumFractionDi
 
 /** A number with two decimals. */
 export const fine = (number) => number.toFixed(2);
+
+/** What is wanted of a ratio, if anything: at `least`, or at `most`. */
+export function target({ least, most } = {}) {
+  const shown = (number) => (Number.isInteger(number) ? whole(number) : fine(number));
+  if (least !== undefined) return `≥ ${shown(least)}`;
+  return most === undefined ? '' : `≤ ${shown(most)}`;
+}
+
+/** Whether a ratio is as wanted; none where nothing is. */
+export function isMet({ value, least = -Infinity, most = Infinity }) {
+  return least === -Infinity && most === Infinity ? undefined : value >= least && value <= most;
+}
