@@ -2,6 +2,8 @@
 //!
 //! Decides: what a row says, and which refusals get one. Leaves to others: where rows are kept, and for how long.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -230,46 +232,48 @@ impl AuditEntry {
     }
 }
 
-/// What to write about something that happens often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tally {
-    /// The first of its kind in this minute: a new row.
-    First,
-    /// So many by now: the row of this id says so.
-    Again(u64, u32),
-    /// The row is near enough.
-    Enough,
-}
-
 /// What happened in the current minute, by kind: a row each, not one for every request of a client gone wild.
 #[derive(Debug, Default)]
-pub struct Tallies(Recent<String, Counted>);
+pub struct Tallies(Recent<String, Tally>);
 
-/// Things of one kind.
-#[derive(Debug, Clone, Copy)]
-struct Counted {
-    /// Minutes since 1970.
-    minute: u64,
-    /// So far.
-    count: u32,
+/// Things of one kind, within one minute.
+#[derive(Debug, Clone)]
+pub struct Tally {
     /// The row about them.
     row: u64,
+    /// What the row says of the first of them, and goes on to say.
+    first: Rc<AuditEntry>,
+    /// So far.
+    count: u32,
+}
+
+impl Tally {
+    /// The first of its kind has this row.
+    #[must_use]
+    pub fn first(row: u64, entry: AuditEntry) -> Self {
+        Self { row, count: entry.count, first: Rc::new(entry) }
+    }
+
+    /// What the row has to say now; none while it is near enough.
+    #[must_use]
+    pub fn rewritten(&self) -> Option<(u64, AuditEntry)> {
+        let entry = || AuditEntry { count: self.count, ..(*self.first).clone() };
+        self.count.is_power_of_two().then(|| (self.row, entry()))
+    }
 }
 
 impl Tallies {
-    /// Counts one more.
-    pub fn count(&mut self, kind: &str, now: UnixSeconds) -> Tally {
-        let Some(known) = self.0.find(kind).copied().filter(|known| known.minute == now.0 / 60) else {
-            return Tally::First;
-        };
-        let count = known.count.saturating_add(1);
-        self.0.remember(kind.to_owned(), Counted { count, ..known });
-        if count.is_power_of_two() { Tally::Again(known.row, count) } else { Tally::Enough }
+    /// The tally with one more in it; none where this is the first of its kind in its minute. Not remembered yet: that is
+    /// for when the row is stored.
+    #[must_use]
+    pub fn one_more(&self, kind: &str, now: UnixSeconds) -> Option<Tally> {
+        let known = self.0.find(kind).filter(|known| known.first.at.0 / 60 == now.0 / 60)?;
+        Some(Tally { count: known.count.saturating_add(1), ..known.clone() })
     }
 
-    /// Remembers the row of the first.
-    pub fn written(&mut self, kind: String, now: UnixSeconds, row: u64) {
-        self.0.remember(kind, Counted { minute: now.0 / 60, count: 1, row });
+    /// Remembers what is stored.
+    pub fn remember(&mut self, kind: String, tally: Tally) {
+        self.0.remember(kind, tally);
     }
 }
 
@@ -317,19 +321,34 @@ mod tests {
         assert_eq!((entry.scopes_added, entry.scopes_removed), (scope("z"), scope("x")));
     }
 
-    /// C18: one row per kind and minute, its count right to the power of two.
+    /// C18: one row per kind and minute, its count right to the power of two; the rest of it is what the first was.
     #[test]
     fn what_happens_often_is_counted_per_kind_and_minute() {
         let mut tallies = Tallies::default();
         let at = |second: u64| UnixSeconds(600 + second);
-        assert_eq!(tallies.count("a", at(0)), Tally::First);
-        tallies.written("a".to_owned(), at(0), 9);
-        let counted: Vec<Tally> = (1..9).map(|second| tallies.count("a", at(second))).collect();
-        let again = |count| Tally::Again(9, count);
-        let enough = Tally::Enough;
-        assert_eq!(counted, [again(2), enough, again(4), enough, enough, enough, again(8), enough]);
+        assert!(tallies.one_more("a", at(0)).is_none());
+        let first = AuditEntry::new(at(0), AuditAction::Denied, Some("a"), &Origin::default());
+        tallies.remember("a".to_owned(), Tally::first(9, first.clone()));
+        let mut again = |second| {
+            let tally = tallies.one_more("a", at(second)).unwrap();
+            tallies.remember("a".to_owned(), tally.clone());
+            tally.rewritten()
+        };
+        let counted: Vec<_> = (1..9).map(&mut again).collect();
+        let row = |count| Some((9, AuditEntry { count, ..first.clone() }));
+        assert_eq!(counted, [row(2), None, row(4), None, None, None, row(8), None]);
         for (kind, second) in [("b", 0), ("", 0), ("a", 60)] {
-            assert_eq!(tallies.count(kind, at(second)), Tally::First, "{kind} {second}");
+            assert!(tallies.one_more(kind, at(second)).is_none(), "{kind} {second}");
         }
+    }
+
+    /// C18: what could not be stored is counted when it is tried again.
+    #[test]
+    fn what_is_not_remembered_is_not_counted() {
+        let mut tallies = Tallies::default();
+        let first = AuditEntry::new(UnixSeconds(600), AuditAction::Denied, None, &Origin::default());
+        tallies.remember("a".to_owned(), Tally::first(9, first));
+        let counts = [1, 2].map(|_| tallies.one_more("a", UnixSeconds(601)).unwrap().count);
+        assert_eq!(counts, [2, 2]);
     }
 }

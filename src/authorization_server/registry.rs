@@ -350,17 +350,21 @@ impl<Store: RegistryStore> Registry<Store> {
 
     /// Writes down what may happen often: a row for each kind and minute, which says about how many.
     fn tally(&self, kind: String, entry: AuditEntry) -> Result<(), PortError> {
-        let (store, now) = (self.clients.store(), entry.at);
-        let tally = self.tallies.borrow_mut().count(&kind, now);
-        match tally {
-            Tally::First => {
-                let row = store.append(&entry)?;
-                self.tallies.borrow_mut().written(kind, now, row);
-                Ok(())
-            }
-            Tally::Again(row, count) => store.rewrite(row, &AuditEntry { count, ..entry }),
-            Tally::Enough => Ok(()),
+        let tally = self.one_more(&kind, entry)?;
+        self.tallies.borrow_mut().remember(kind, tally);
+        Ok(())
+    }
+
+    /// Writes it down; what to remember of it, as soon as the row is sure to stay.
+    fn one_more(&self, kind: &str, entry: AuditEntry) -> Result<Tally, PortError> {
+        let store = self.clients.store();
+        let Some(tally) = self.tallies.borrow().one_more(kind, entry.at) else {
+            return Ok(Tally::first(store.append(&entry)?, entry));
+        };
+        if let Some((row, entry)) = tally.rewritten() {
+            store.rewrite(row, &entry)?;
         }
+        Ok(tally)
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct RegistryRows {
     writes: Cell<u64>,
     /// How many more writes succeed before all fails; none: it is whole.
     writes_left: Cell<Option<u32>>,
+    /// Whether no transaction can be ended: all of it is undone.
+    loses_transactions: Cell<bool>,
 }
 
 impl MemoryRegistry {
@@ -45,9 +47,15 @@ impl MemoryRegistry {
         self.0.writes_left.set(Some(writes));
     }
 
-    /// Ends what [`MemoryRegistry::break_storage`] began.
+    /// Makes every transaction fail when all its writes are done.
+    pub(crate) fn break_transactions(&self) {
+        self.0.loses_transactions.set(true);
+    }
+
+    /// Ends what breaking began.
     pub(crate) fn mend_storage(&self) {
         self.0.writes_left.set(None);
+        self.0.loses_transactions.set(false);
     }
 
     /// How many rows were written so far.
@@ -174,7 +182,9 @@ impl RegistryStore for MemoryRegistry {
     fn atomically(&self, work: &mut dyn FnMut() -> Result<(), PortError>) -> Result<(), PortError> {
         let rows = self.read()?;
         let before = (rows.clients.borrow().clone(), rows.audit.borrow().clone(), rows.marks.borrow().clone());
-        work().inspect_err(|_| {
+        let lost = || Err(PortError("the transaction is lost".to_owned()));
+        let ended = |()| if rows.loses_transactions.get() { lost() } else { Ok(()) };
+        work().and_then(ended).inspect_err(|_| {
             rows.clients.replace(before.0);
             rows.audit.replace(before.1);
             rows.marks.replace(before.2);

@@ -226,12 +226,17 @@ impl<Store: RegistryStore> Registry<Store> {
         let store = self.clients.store();
         // For an isolate whose clock is behind, the token lives on for a while.
         let until = expires_at.plus(CLOCK_SKEW);
+        // A client that revokes every token that it gets fills no log.
+        let (kind, mut tally) = (format!("revoke {client_id}"), None);
         store.atomically(&mut || {
-            let is_new = store.mark(Mark::RevokedToken, &token.jti, until, now)?;
-            // A client that revokes every token that it gets fills no log.
-            let kind = || format!("revoke {client_id}");
-            if is_new { self.tally(kind(), entry(AuditAction::RevokeToken)) } else { Ok(()) }
+            if store.mark(Mark::RevokedToken, &token.jti, until, now)? {
+                tally = Some(self.one_more(&kind, entry(AuditAction::RevokeToken))?);
+            }
+            Ok(())
         })?;
+        if let Some(tally) = tally {
+            self.tallies.borrow_mut().remember(kind, tally);
+        }
         self.any_revoked.replace(Some(true));
         Ok(RegistryReply::Done)
     }

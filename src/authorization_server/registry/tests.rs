@@ -76,11 +76,15 @@ fn sign_in(registry: &Registry<MemoryRegistry>, id: &str, secret: &str) -> Regis
     sign_in_from(registry, "192.0.2.1", id, secret)
 }
 
+/// The audit log as it is shown, newest first.
+fn rows(store: &MemoryRegistry) -> Vec<Value> {
+    crate::ports::AuditStore::audit_page(store, PageQuery { page: 1, size: 100 }).unwrap().items
+}
+
 /// The actions and reasons of the audit log, newest first.
 fn log(store: &MemoryRegistry) -> Vec<(String, String)> {
-    let page = crate::ports::AuditStore::audit_page(store, PageQuery { page: 1, size: 100 }).unwrap();
     let text = |entry: &Value, member: &str| entry[member].as_str().unwrap_or_default().to_owned();
-    page.items.iter().map(|entry| (text(entry, "action"), text(entry, "reason"))).collect()
+    rows(store).iter().map(|entry| (text(entry, "action"), text(entry, "reason"))).collect()
 }
 
 /// T13, T27: unknown id, wrong secret, other letter case: one reply.
@@ -301,7 +305,6 @@ fn every_change_is_written_down() {
     act("client:update", Action::Rotate(target("new"), rotation("canary-secret", 0)));
     act("client:delete", Action::Delete(target("new")));
     act("client:delete", Action::Delete(target("new")));
-    let page = crate::ports::AuditStore::audit_page(&store, PageQuery { page: 1, size: 100 }).unwrap();
     let row = |id: u64, action: &str, added: &[&str], removed: &[&str]| {
         serde_json::json!({
             "id": id, "at": "2023-11-14T22:13:20Z", "action": action, "actor": "root", "target": "new",
@@ -315,7 +318,7 @@ fn every_change_is_written_down() {
         row(2, "client.update", &["c"], &["a"]),
         row(1, "client.create", &["a", "b"], &[]),
     ];
-    assert_eq!(page.items, expected);
+    assert_eq!(rows(&store), expected);
 }
 
 /// R8: what has expired goes, what has not stays.

@@ -57,8 +57,7 @@ fn failures_of_root_are_written_down_as_its_own() {
         let request = RegistryRequest::Authenticate(attempt("root", "n"), Proof::Root(false), Errand::Token);
         registry.execute(NOW, request).unwrap();
     }
-    let page = crate::ports::AuditStore::audit_page(&store, PageQuery { page: 1, size: 100 }).unwrap();
-    let actors: Vec<_> = page.items.iter().map(|row| (row["reason"].clone(), row["actor"].clone())).collect();
+    let actors: Vec<_> = rows(&store).iter().map(|row| (row["reason"].clone(), row["actor"].clone())).collect();
     assert!(actors.iter().all(|(_, actor)| actor == "root"), "{actors:?}");
 }
 
@@ -67,8 +66,25 @@ fn failures_of_root_are_written_down_as_its_own() {
 fn a_refusal_names_its_target() {
     let (registry, store) = registry();
     act_as_weak(&registry, "client:delete", Action::Delete(target("strong")));
-    let page = crate::ports::AuditStore::audit_page(&store, PageQuery { page: 1, size: 100 }).unwrap();
-    assert_eq!((&page.items[0]["reason"], &page.items[0]["target"]), (&"cannot_manage".into(), &"strong".into()));
+    let row = &rows(&store)[0];
+    assert_eq!((&row["reason"], &row["target"]), (&"cannot_manage".into(), &"strong".into()));
+}
+
+/// C18: a row that counts more of its kind still says what the first was about: target, instant, request and address.
+#[test]
+fn the_first_of_a_kind_stays_in_its_row() {
+    let (registry, store) = registry();
+    registry.clients.insert(&client("other", "b")).unwrap();
+    let delete = |seconds, id: &str| {
+        let origin = Origin { request_id: format!("r{seconds}"), address: Some(format!("192.0.2.{seconds}")) };
+        let action = Action::Delete(target(id));
+        let request = RegistryRequest::Act(caller("weak", WEAK), "client:delete".to_owned(), action, origin);
+        registry.execute(NOW.plus(Seconds(seconds)), request).unwrap();
+        rows(&store)
+    };
+    let mut expected = delete(1, "strong");
+    expected[0]["count"] = 2.into();
+    assert_eq!(delete(2, "other"), expected);
 }
 
 /// C18: a new key of a client, which is a credential, looks other than a new description.
@@ -78,8 +94,7 @@ fn a_planted_key_shows_in_the_log() {
     let root = Caller { is_root: true, ..caller("root", "client:update a b") };
     let row = |change| {
         act_as(&registry, root.clone(), "client:update", Action::Change(target("strong"), change));
-        let page = crate::ports::AuditStore::audit_page(&store, PageQuery { page: 1, size: 1 }).unwrap();
-        let mut row = page.items[0].clone();
+        let mut row = rows(&store).swap_remove(0);
         row["id"].take();
         row
     };

@@ -35,6 +35,29 @@ fn a_token_is_revoked_by_its_own_client_only() {
     assert_eq!(act_as(&Registry::new(store), token(), "a", Action::Admit), RegistryReply::TokenUnusable);
 }
 
+/// C15, C18: a revocation that could not be stored leaves neither mark nor row, and no later one is written over another row.
+#[test]
+fn a_revocation_that_was_not_stored_left_nothing() {
+    let (registry, store) = registry();
+    let revoke = |jti: &str| {
+        let token = Caller { jti: jti.to_owned(), ..caller("strong", "a") };
+        let errand = Errand::Revoke(Some((token, NOW.plus(Seconds(60)))));
+        let proof = Proof::Secret(SecretDigest::of("strong"));
+        registry.execute(NOW, RegistryRequest::Authenticate(attempt("strong", "n"), proof, errand))
+    };
+    let before = store.dump();
+    store.break_transactions();
+    assert!(revoke("one").is_err());
+    store.mend_storage();
+    assert_eq!(store.dump(), before);
+    assert_eq!(act_as(&registry, caller("strong", "a"), "a", Action::Admit), RegistryReply::Done);
+    sign_in(&registry, "weak", "x");
+    revoke("two").unwrap();
+    let expected = [("token.revoke", ""), ("denied", "authentication_failed")];
+    assert_eq!(log(&store), expected.map(|(action, reason)| (action.to_owned(), reason.to_owned())));
+    assert_eq!(rows(&store)[0]["count"], 1);
+}
+
 /// C15: own tokens every client may ask about, those of others with `token:introspect`; the scope is what is left of it.
 #[test]
 fn a_token_is_known_to_its_client_and_to_introspectors() {
