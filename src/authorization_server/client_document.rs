@@ -91,12 +91,10 @@ pub fn read_client_request(body: &Value, now: UnixSeconds) -> Result<ClientReque
                 resources: reader.resources().unwrap_or_default(),
                 jwks: reader.jwks(),
                 secret_expires_at: reader.instant_after("secret_expires_at", now),
-                scopes: Scope::default(),
+                scopes: reader.scopes(members.get("scopes")).unwrap_or_default(),
             };
             reader.finish()?;
-            let scopes =
-                members.get("scopes").map_or(Ok(Scope::default()), |scopes| read_scopes(scopes, &at("scopes")));
-            Ok(ClientRequest { scopes: scopes?, ..request })
+            Ok(request)
         }
         _ => Err(malformed(not_an_object())),
     }
@@ -115,23 +113,16 @@ pub fn read_client_change(body: &Value) -> Result<ClientChange, ClientProblem> {
     };
     let mut reader = Reader::new(members, &["scopes", "name", "description", "resources", "jwks"]);
     let is_null = |member: &str| members.get(member).is_some_and(Value::is_null);
+    let scopes = reader.given("scopes");
     let change = ClientChange {
         name: reader.name(),
         description: Edit::of(reader.text("description"), is_null("description")),
         resources: reader.resources(),
         jwks: Edit::of(reader.jwks(), is_null("jwks")),
-        scopes: None,
-    };
-    let scopes = members.get("scopes").filter(|scopes| !scopes.is_null());
-    let scopes = match scopes.map(|scopes| read_scopes(scopes, &at("scopes"))).transpose() {
-        Err(ClientProblem::Malformed(issues)) => {
-            reader.issues.extend(issues);
-            Ok(None)
-        }
-        read => read,
+        scopes: reader.scopes(scopes),
     };
     reader.finish()?;
-    Ok(ClientChange { scopes: scopes?, ..change })
+    Ok(change)
 }
 
 /// Reads the body of `POST /oauth/client/{client_id}/secret`: nothing, or an object.
@@ -193,6 +184,8 @@ struct Reader<'a> {
     members: &'a Map<String, Value>,
     /// What is wrong so far.
     issues: Vec<Issue>,
+    /// Whether there was a scope that no registry knows.
+    has_unknown_scope: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -200,7 +193,7 @@ impl<'a> Reader<'a> {
     fn new(members: &'a Map<String, Value>, known: &[&str]) -> Self {
         let unknown = members.keys().filter(|member| !known.contains(&member.as_str()));
         let issues = unknown.take(UNKNOWN_LIMIT).map(|member| Issue::unknown_member(at(member))).collect();
-        Self { members, issues }
+        Self { members, issues, has_unknown_scope: false }
     }
 
     /// A member that is there and not null.
@@ -287,14 +280,27 @@ impl<'a> Reader<'a> {
         Some(resources)
     }
 
+    /// The scopes, all of which exist.
+    fn scopes(&mut self, value: Option<&Value>) -> Option<Scope> {
+        match read_scopes(value?, &at("scopes")) {
+            Ok(scopes) => return Some(scopes),
+            Err(ClientProblem::Malformed(issues)) => self.issues.extend(issues),
+            Err(ClientProblem::UnknownScope) => self.has_unknown_scope = true,
+        }
+        None
+    }
+
     /// The public keys.
     fn jwks(&mut self) -> Option<JwkSet> {
         JwkSet::read(self.given("jwks")?, &at("jwks")).map_err(|issues| self.issues.extend(issues)).ok()
     }
 
-    /// Fails if anything was wrong.
+    /// Fails if anything was wrong; a malformed document is told of before a scope that does not exist.
     fn finish(self) -> Result<(), ClientProblem> {
-        if self.issues.is_empty() { Ok(()) } else { Err(ClientProblem::Malformed(self.issues)) }
+        if !self.issues.is_empty() {
+            return Err(ClientProblem::Malformed(self.issues));
+        }
+        if self.has_unknown_scope { Err(ClientProblem::UnknownScope) } else { Ok(()) }
     }
 }
 
@@ -465,13 +471,17 @@ mod tests {
         assert_eq!(wrong(read_client_change(&json!([])))[0].0, "model_attributes_type");
     }
 
-    /// Contract 1.5: everything that is wrong is said at once, in the order of Fides.
+    /// Everything that is wrong is said at once, in the order of Fides, when creating as when changing.
     #[test]
-    fn an_update_names_all_that_is_wrong() {
-        let issues = wrong(read_client_change(&json!({"name": [], "description": 5, "scopes": "x"})));
+    fn all_that_is_wrong_is_named_at_once() {
         let pair = |kind: &str, member: &str| (kind.to_owned(), format!(r#"["body","{member}"]"#));
         let texts = [pair("string_type", "name"), pair("string_type", "description")];
-        assert_eq!(issues, [&texts[..], &[pair("list_type", "scopes")]].concat());
+        let body = |scopes: Value| json!({"name": [], "description": 5, "scopes": scopes});
+        for (scopes, last) in [(json!("x"), vec![pair("list_type", "scopes")]), (json!(["policy:readd"]), Vec::new())] {
+            let expected = [&texts[..], &last].concat();
+            assert_eq!(wrong(read_client_request(&body(scopes.clone()), NOW)), expected);
+            assert_eq!(wrong(read_client_change(&body(scopes))), expected);
+        }
     }
 
     /// C11, C12: overlap in minutes, an end, or an emergency, which leaves no overlap.
