@@ -34,9 +34,6 @@ const TABLE: &str = "tests/checklist.md";
 /// How the reason begins why a line can have no test.
 const EXCEPTION: &str = "exception: ";
 
-/// How it begins where the line, or a part of it, needs something that is not built.
-const WAITS: &str = "waits for: ";
-
 /// For each id, the tests that carry it.
 type TestsById = BTreeMap<String, Vec<String>>;
 
@@ -46,7 +43,7 @@ struct Row<'a> {
     id: &'a str,
     /// What comes in, what happens.
     requirement: &'a str,
-    /// Why there is none, or what is left out; mostly empty.
+    /// Why there is none; mostly empty.
     reason: &'a str,
 }
 
@@ -153,11 +150,9 @@ fn fault(row: &Row<'_>, has_tests: bool) -> Option<String> {
     if reason.is_empty() {
         return (!has_tests).then(|| format!("{id} has neither a test nor a reason"));
     }
-    let exception = reason.strip_prefix(EXCEPTION);
-    match exception.or_else(|| reason.strip_prefix(WAITS)) {
-        None | Some("") => Some(format!("{id}: a reason begins with `{EXCEPTION}` or `{WAITS}` and says something")),
-        Some(_) if exception.is_some() && has_tests => Some(format!("{id} is an exception and has a test")),
-        Some(_) => None,
+    match reason.strip_prefix(EXCEPTION) {
+        None | Some("") => Some(format!("{id}: a reason begins with `{EXCEPTION}` and says something")),
+        Some(_) => has_tests.then(|| format!("{id} is an exception and has a test")),
     }
 }
 
@@ -231,8 +226,6 @@ fn each_line_needs_a_test_or_a_reason_and_an_exception_no_test() {
         ("exception: there is no such thing", false, true),
         ("exception: there is no such thing", true, false),
         ("exception: ", false, false),
-        ("waits for: the other half", false, true),
-        ("waits for: the other half", true, true),
         ("because", false, false),
     ];
     for (reason, has_tests, is_fine) in cases {

@@ -37,7 +37,7 @@ fn the_metrics_are_a_page_for_a_monitor() {
     assert_eq!((page.status, page.text().contains("postern_clients 2\n")), (200, true), "{page:?}");
 }
 
-/// Each connection is counted where it stands, and never named.
+/// L8: each connection is counted where it stands, and never named.
 #[test]
 fn connections_are_counted_by_where_they_stand() {
     let host =
@@ -62,7 +62,7 @@ fn connections_are_counted_by_where_they_stand() {
     assert!(["shop", "bank", "bare", "provider.example"].iter().all(|name| !page.contains(name)), "{page}");
 }
 
-/// Clients, what was revoked, what was guessed; and what is over is not counted.
+/// L8: clients, what was revoked, what was guessed; no label is anybody's id, and what is over is not counted.
 #[test]
 fn the_registry_is_counted() {
     let host = Host::new();
@@ -79,6 +79,9 @@ fn the_registry_is_counted() {
     assert_eq!(host.measured(names), [1, 1, 1]);
     let [rows] = host.measured(["postern_audit_rows"]);
     assert!(rows >= 3, "{rows}");
+    host.send(&form("/api/v1/oauth/token", "grant_type=client_credentials&client_id=made-up&client_secret=guess"));
+    let page = host.metrics().text();
+    assert!([id.as_str(), "root-id", "made-up"].iter().all(|id| !page.contains(id)), "{page}");
     host.wait(30 * 86_400);
     assert_eq!(host.measured(names), [1, 0, 0]);
 }
