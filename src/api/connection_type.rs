@@ -1,4 +1,4 @@
-//! `GET /api/v1/connection_type`: which types of connections are wanted, and which page of them (contract 5.7). All types
+//! `GET /api/v1/connection_type`: which types of connections are wanted, and which page of them. All types
 //! are those of registered templates.
 
 use serde_json::Value;

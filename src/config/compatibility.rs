@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::config::tests::read_with;
 
-    /// D5: off by default, `true` turns on all six, and the README lists exactly six.
+    /// Off by default, `true` turns on all six, and the README lists exactly six.
     #[test]
     fn six_deviations_are_on_together() {
         let six = [

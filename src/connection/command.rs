@@ -195,7 +195,7 @@ pub enum SweepOutcome {
     Paused,
 }
 
-/// What a test of a connection found (contract 5.4).
+/// What a test of a connection found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TestOutcome {
     /// The provider's API answered as it should.

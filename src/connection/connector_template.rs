@@ -28,7 +28,7 @@ const KIND_LIMIT: usize = 128;
 /// Longest list entry, in bytes of JSON, so that all of them are one message of at most 2 MB.
 const ENTRY_LIMIT: usize = 4 * 1024;
 
-/// How old a copy may be (D27).
+/// How old a copy may be.
 const COPY_LIFETIME: Seconds = Seconds(60);
 
 /// A key that stands for all keys while a template is checked.
@@ -101,7 +101,7 @@ impl ConnectorTemplate {
         instantiate(self.document.clone(), &key.0)
     }
 
-    /// What secrets a connection of this type needs, much like a JSON schema (contract 5.7).
+    /// What secrets a connection of this type needs, much like a JSON schema.
     ///
     /// # Errors
     /// 503 when the stored document is no longer a good one.
@@ -173,7 +173,7 @@ fn at(root: Option<&'static str>, name: &'static str) -> Vec<Step> {
     root.into_iter().chain([name]).map(Step::from).collect()
 }
 
-/// What is listed of a template (contract 5.7).
+/// What is listed of a template.
 fn entry(definition: &Definition) -> Value {
     let document = definition.document();
     let shown = |name: &str| document.pointer(&format!("/display_info/{name}"));
@@ -375,7 +375,7 @@ mod tests {
         }
     }
 
-    /// D27: a copy is good from its instant on for a minute, for its own type.
+    /// A copy is good from its instant on for a minute, for its own type.
     #[test]
     fn a_copy_is_good_for_a_minute() {
         let template = ConnectorTemplate { kind: "shop".to_owned(), document: json!({}), source: String::new() };

@@ -1,8 +1,8 @@
 //! The connector document, `saas_config` on the wire: everything about it is checked when it is saved.
 //!
 //! Decides: what a document may hold, which placeholders each of its requests may use, which secrets a connection of
-//! this kind needs (contract 6). A [`Definition`] exists only for a document without faults, so that nothing about it
-//! can fail later except values that are missing or do not fit.
+//! this kind needs. A [`Definition`] exists only for a document without faults, so that nothing about it can fail later
+//! except values that are missing or do not fit.
 //!
 //! Leaves to others: reading YAML (`yaml`), the size of the text (the caller refuses more than 256 KiB), the parts of the
 //! document that are about data requests (kept, not used), and sending anything (`token_exchange`).
@@ -44,7 +44,7 @@ const LIST_LIMITS: [(&str, usize); 4] =
 /// Most elements of any other list, `endpoints` among them.
 const LIST_LIMIT: usize = 500;
 
-/// The top-level members of contract 6.1, and the last, which is ours; others are dropped.
+/// The top-level members of a Fides connector, and the last, which is ours; others are dropped.
 const MEMBERS: [&str; 16] = [
     "fides_key",
     "name",
@@ -220,8 +220,8 @@ impl Definition {
         name == "client_secret" || self.parameters.iter().any(|parameter| parameter.sensitive && parameter.name == name)
     }
 
-    /// Checks the secrets of a connection (contract 5.3, 6.2), and fills the defaults in. Members that nobody knows are
-    /// kept; those that only we give values to (`access_token`, `state`, …) are dropped unless declared.
+    /// Checks the secrets of a connection, and fills the defaults in. Members that nobody knows are kept; those that
+    /// only we give values to (`access_token`, `state`, …) are dropped unless declared.
     ///
     /// # Errors
     ///
@@ -331,7 +331,7 @@ fn read_test_values(node: &Node<'_>, issues: &mut Issues) -> Vec<(String, String
     values
 }
 
-/// What a key may hold (contract 5).
+/// What a key may hold.
 fn check_key(key: &str, node: &Node<'_>, issues: &mut Issues) {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-<>".contains(&byte);
     if key.is_empty() || !key.bytes().all(allowed) {

@@ -51,7 +51,7 @@ pub struct Due {
     pub key: ConnectionKey,
 }
 
-/// Which connections are listed (contract 5.1); the default lists all.
+/// Which connections are listed; the default lists all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Part of key, name or description; without regard to the case of ASCII letters. Empty: whatever they are.

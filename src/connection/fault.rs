@@ -251,7 +251,7 @@ mod tests {
         assert!(refused(400, Some("E17")).refuses_client(&named));
     }
 
-    /// D14: each code that a table knows, whatever the status; a bare 401; the rest, which somebody should look at.
+    /// Each code that a table knows, whatever the status; a bare 401; the rest, which somebody should look at.
     #[test]
     fn a_refusal_is_whose_code_it_has() {
         use FaultClass::{Connection, Integration, Provider};
@@ -322,7 +322,7 @@ mod tests {
         }
     }
 
-    /// D14: what is no refusal is the provider's, but for a request that cannot be made.
+    /// What is no refusal is the provider's, but for a request that cannot be made.
     #[test]
     fn other_faults_have_words_and_classes() {
         for (fault, word, is_lost) in OTHERS {

@@ -14,7 +14,7 @@ impl ConnectionKey {
     /// Reads a key.
     ///
     /// # Errors
-    /// 422 with the words of Fides (contract section 5); the value is shown only when it is short and printable.
+    /// 422 with the words of Fides; the value is shown only when it is short and printable.
     pub fn parse(text: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'<' | b'>');
         if text.len() > KEY_LIMIT {

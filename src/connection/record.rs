@@ -354,8 +354,8 @@ impl Record {
         text.map(|text| (name, text)).map_err(|error| PortError(format!("part {name}: {error}")))
     }
 
-    /// The connection as the API shows it (contract section 5.1). `secrets` are shown by their parameters: sensitive ones
-    /// masked, undeclared ones not at all.
+    /// The connection as the API shows it. `secrets` are shown by their parameters: sensitive ones masked, undeclared
+    /// ones not at all.
     #[must_use]
     pub fn view(&self, secrets: Option<&Map<String, Value>>) -> Value {
         let profile = &self.profile;

@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(after(&json!({ "user": MASK }), Extent::Whole), Ok(json!({ "user": MASK })));
     }
 
-    /// Contract 5.3: PUT replaces all, PATCH merges.
+    /// PUT replaces all, PATCH merges.
     #[test]
     fn the_whole_replaces_and_a_part_merges() {
         let given = json!({ "user": null, "key": "k" });

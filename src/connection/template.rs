@@ -1,6 +1,6 @@
 //! Templates of a connector document: text in which `<name>` stands for a value.
 //!
-//! Decides: what a placeholder is (contract 6.4: `<name>`, `<a.b>`, `<l[0]>`, `<l.1>`, `<name?>`), and how a value is
+//! Decides: what a placeholder is (`<name>`, `<a.b>`, `<l[0]>`, `<l.1>`, `<name?>`), and how a value is
 //! escaped for the place where it lands. A template is parsed once, when the document is saved; rendering puts each
 //! value in, in one pass. A value is never read as a template (checklist P1), and cannot end the place it stands in
 //! (P2 to P5). There is no expression language (P9).

@@ -1,8 +1,7 @@
 //! The requests to a provider that a definition describes, with the values in them; and what its answers mean.
 //!
-//! Decides: the exact URL, header fields and body of each request (contract 6.4 to 7.4, RFC 6749 §4.1, §4.4, §6,
-//! RFC 7636 §4.3 and §4.5), and ([`answer`]) what an answer says. No request is built for an address that
-//! `outbound` refuses.
+//! Decides: the exact URL, header fields and body of each request (RFC 6749 §4.1, §4.4, §6, RFC 7636 §4.3 and §4.5), and
+//! ([`answer`]) what an answer says. No request is built for an address that `outbound` refuses.
 //!
 //! Leaves to others: minting `state` and the code verifier, sending, deadlines, storing tokens, and what a failure means
 //! for the connection (`refresh`).
@@ -94,9 +93,9 @@ pub fn missing_secrets(definition: &Definition, values: &Values<'_>) -> Vec<&'st
         .collect()
 }
 
-/// The URL that the user opens (contract 7.1). `values` must hold `state`; it is added where the definition does not
-/// name it, and so are `code_challenge` and `code_challenge_method` (RFC 7636 §4.3) if a challenge is given and the
-/// definition wants PKCE.
+/// The URL that the user opens. `values` must hold `state`; it is added where the definition does not name it, and so
+/// are `code_challenge` and `code_challenge_method` (RFC 7636 §4.3) if a challenge is given and the definition wants
+/// PKCE.
 ///
 /// # Errors
 ///

@@ -14,7 +14,7 @@ use crate::{
     protocol::validation::Issue,
 };
 
-/// Most connections in one `PATCH` (contract section 5.2).
+/// Most connections in one `PATCH`.
 const BULK_LIMIT: usize = 50;
 
 /// `PATCH /connection`: creates or changes up to 50; what fails does not stop the rest.

@@ -47,7 +47,7 @@ struct Order {
 }
 
 impl Order {
-    /// Reads the body (contract 5.6); unknown members are ignored, as in Fides.
+    /// Reads the body; unknown members are ignored, as in Fides.
     fn read(body: Value) -> Result<Self, Vec<Issue>> {
         let Value::Object(mut members) = body else { return Err(vec![not_an_object(Vec::new())]) };
         let mut issues = Vec::new();

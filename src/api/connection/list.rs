@@ -38,7 +38,7 @@ pub(in crate::api) async fn events<P: Ports>(context: &Context<'_, P>, key: &str
     }
 }
 
-/// What the query asks for (contract 5.1); none where that cannot be a connection of ours: all are of the system type `saas`,
+/// What the query asks for; none where that cannot be a connection of ours: all are of the system type `saas`,
 /// and none belongs to a system.
 fn filter(request: &http::Request<crate::api::Body>) -> Result<Option<Filter>, ApiError> {
     let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;

@@ -46,8 +46,8 @@ pub(super) async fn after_secrets<P: Ports>(
     }
 }
 
-/// What is answered after a test (contract 5.3, 5.4): none was made where there is no outcome. The reason is in words of
-/// ours, with a status or an error code as the provider's only contribution (checklist L5, S15).
+/// What is answered after a test: none was made where there is no outcome. The reason is in words of ours, with a
+/// status or an error code as the provider's only contribution (checklist L5, S15).
 fn status(done: &str, outcome: Option<TestOutcome>, key: &ConnectionKey) -> Result<Answer, ApiError> {
     let operational = |text: String| format!("Operational Error connecting to '{key}': {text}");
     let (status, reason) = match outcome {

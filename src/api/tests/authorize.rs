@@ -1,4 +1,4 @@
-//! `GET /connection/{key}/authorize`: the URL that a person opens, or why there is none (contract 7.1).
+//! `GET /connection/{key}/authorize`: the URL that a person opens, or why there is none.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -15,7 +15,7 @@ fn begin(host: &Host) -> Answered {
     host.as_root("GET", "/connection/shop/authorize", &Value::Null)
 }
 
-/// Contract 7.1: each check in its order.
+/// Each check in its order: connection, definition, strategy, secrets.
 #[test]
 fn what_is_missing_is_said_in_order() {
     let host = Host::new();
@@ -47,7 +47,7 @@ fn what_is_missing_is_said_in_order() {
     assert_eq!(host.requests(), 0);
 }
 
-/// Contract 7.1: a JSON string; what the definition says is in the URL, and PKCE and state beside it (K7).
+/// A JSON string; what the definition says is in the URL, and PKCE and state beside it (K7).
 #[test]
 fn the_url_holds_what_the_provider_needs() {
     let host = Host::new().with_code_flow("shop");
@@ -121,7 +121,7 @@ fn no_header_changes_the_redirect_uri() {
     assert!(!url.as_str().contains("evil"));
 }
 
-/// Contract 7.1: beginning again leaves a live token alone, and makes the former state unknown.
+/// Beginning again leaves a live token alone, and makes the former state unknown.
 #[test]
 fn a_second_beginning_replaces_the_first() {
     let host = Host::new().with_authorized("shop");

@@ -1,4 +1,4 @@
-//! `PATCH /connection` with secrets: connections that are made of templates or get other secrets (contract 5.2).
+//! `PATCH /connection` with secrets: connections that are made of templates or get other secrets.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn outcome(answer: &Answered) -> (Vec<String>, Vec<(String, String)>) {
     (succeeded, failed.map(|item| (text(&item["data"]["key"]), text(&item["message"]))).collect())
 }
 
-/// Contract 5.2: a new key with secrets is made of the template, its key being the instance key; it works.
+/// A new key with secrets is made of the template, its key being the instance key; it works.
 #[test]
 fn an_item_with_secrets_and_a_new_key_is_made_of_its_template() {
     let host = with_templates();
@@ -57,7 +57,7 @@ fn an_item_with_secrets_and_a_new_key_is_made_of_its_template() {
     assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 1);
 }
 
-/// Contract 5.2: whatever is wrong with one item, all others are saved, and what failed is told without its secrets.
+/// Whatever is wrong with one item, all others are saved, and what failed is told without its secrets.
 #[test]
 fn an_item_that_fails_does_not_stop_the_others() {
     let host = with_templates();
@@ -103,7 +103,7 @@ fn an_item_that_fails_does_not_stop_the_others() {
     assert!(!host.memory.dump().contains("canary"));
 }
 
-/// Contract 5.2: what is malformed is refused with its place before anything is stored.
+/// What is malformed is refused with its place before anything is stored.
 #[test]
 fn malformed_items_store_nothing() {
     let host = with_templates();
@@ -119,7 +119,7 @@ fn malformed_items_store_nothing() {
     assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 0);
 }
 
-/// Contract 5.2, 5.3: an existing key gets its secrets changed with its profile; tokens that were got with others go.
+/// An existing key gets its secrets changed with its profile; tokens that were got with others go.
 #[test]
 fn an_existing_connection_gets_other_secrets() {
     let host = Host::new().with_authorized("shop");
@@ -135,7 +135,7 @@ fn an_existing_connection_gets_other_secrets() {
     assert_eq!(parameter(&exchange, "client_secret"), "canary-client-secret");
 }
 
-/// L3, contract 5.3: what the API shows can be sent back as an item: the mask keeps the secret, and the tokens stay.
+/// L3: what the API shows can be sent back as an item: the mask keeps the secret, and the tokens stay.
 #[test]
 fn a_shown_connection_can_be_saved_again() {
     let host = Host::new().with_authorized("shop");
@@ -150,7 +150,7 @@ fn a_shown_connection_can_be_saved_again() {
     assert_eq!(host.live("shop"), (200, "canary-at-1".to_owned()));
 }
 
-/// Contract 5.2: profile and secrets of an item are saved together or not at all.
+/// Profile and secrets of an item are saved together or not at all.
 #[test]
 fn bad_secrets_leave_the_profile_alone() {
     let host = Host::new().with_authorized("shop");
@@ -163,7 +163,7 @@ fn bad_secrets_leave_the_profile_alone() {
     assert_eq!(host.memory.state(), before);
 }
 
-/// Architecture 7: with the directory broken nothing new is made, and the same request does the rest when it is mended.
+/// With the directory broken nothing new is made, and the same request does the rest when it is mended.
 #[test]
 fn what_the_directory_refused_can_be_repeated() {
     let host = with_templates();

@@ -213,7 +213,7 @@ fn a_code_cannot_add_a_parameter() {
     assert_eq!((parameter(sent, "scope"), sent.url.query_pairs().count()), (String::new(), 6));
 }
 
-/// D12, the unbound way: the state alone lets a return in; no header and no cookie changes anything.
+/// The unbound way: the state alone lets a return in; no header and no cookie changes anything.
 #[test]
 fn a_return_needs_no_token() {
     let host = with_provider();

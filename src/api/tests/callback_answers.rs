@@ -97,7 +97,7 @@ fn a_provider_that_fails_is_named_with_one_text() {
     }
 }
 
-/// Architecture 7, L5: a refused code: the provider's code by name, never its text.
+/// L5: a refused code: the provider's code by name, never its text.
 #[test]
 fn a_refused_code_is_answered_with_the_name_of_the_reason() {
     for (provider, shown) in [
@@ -114,7 +114,7 @@ fn a_refused_code_is_answered_with_the_name_of_the_reason() {
     }
 }
 
-/// K15, K16, D28: spellings of a good answer that are taken; the definition bounds the lifetime.
+/// K15, K16: spellings of a good answer that are taken; the definition bounds the lifetime.
 #[test]
 fn odd_but_good_answers_are_taken() {
     let fewer = changed("scope", json!("admin.read"));
@@ -138,7 +138,7 @@ fn odd_but_good_answers_are_taken() {
     }
 }
 
-/// A connection that is authorized keeps its tokens when a new authorization fails (D14).
+/// A connection that is authorized keeps its tokens when a new authorization fails.
 #[test]
 fn a_failed_authorization_leaves_the_former_tokens() {
     let host = Host::new().with_authorized("shop");
@@ -175,7 +175,7 @@ fn with_unstored_tokens() -> Host {
     host
 }
 
-/// Architecture 4: the code is used up, so its tokens are not given up: whoever asks for a token next stores them.
+/// The code is used up, so its tokens are not given up: whoever asks for a token next stores them.
 #[test]
 fn tokens_that_could_not_be_stored_are_stored_by_the_next_read() {
     let host = with_unstored_tokens();
@@ -201,7 +201,7 @@ fn tokens_that_could_not_be_stored_are_lost_by_a_restart() {
     }
 }
 
-/// D13: tokens are stored, so the person is told so, though the directory does not answer; the sweep finds the
+/// Tokens are stored, so the person is told so, though the directory does not answer; the sweep finds the
 /// connection when it is back.
 #[test]
 fn an_authorization_succeeds_without_the_directory() {
@@ -215,7 +215,7 @@ fn an_authorization_succeeds_without_the_directory() {
     assert_eq!(answered.status, 200, "{answered:?}");
 }
 
-/// D13: "cron sweep for everything that is due whatever happened": also for a connection whose row was never written.
+/// The sweep comes for everything that is due, whatever happened: also for a connection whose row was never written.
 #[test]
 fn the_sweep_finds_a_connection_whose_row_could_not_be_written() {
     let host = Host::new().with_code_flow("shop");

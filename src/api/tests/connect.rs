@@ -55,7 +55,7 @@ pub(super) fn come_back(host: &Host, state: &str, cookie: &str) -> Answered {
     host.send(&with_header(request, "cookie", cookie.as_bytes()))
 }
 
-/// D12, K4, K20: the link's page names connection and provider; its button leaves the cookie; the browser with it is let in.
+/// K4, K20: the link's page names connection and provider; its button leaves the cookie; the browser with it is let in.
 #[test]
 fn a_link_leads_through_the_provider_and_back() {
     let host = with(&[], &["shop"]);
@@ -210,7 +210,7 @@ fn parallel_clicks_begin_one_authorization() {
     assert_eq!((count(200), count(404)), (1, 19));
 }
 
-/// D12: with `REQUIRE_BROWSER_BINDING` there is no unbound way through our own callback; links work, and so does a caller
+/// With `REQUIRE_BROWSER_BINDING` there is no unbound way through our own callback; links work, and so does a caller
 /// who owns the redirect URI.
 #[test]
 fn binding_can_be_required() {
@@ -228,7 +228,7 @@ fn binding_can_be_required() {
     assert_eq!(host.as_root("POST", "/connection/shop/complete", &body).status, 200);
 }
 
-/// D12: a caller who takes the callback on its own domain hands it over; a bound one it cannot.
+/// A caller who takes the callback on its own domain hands it over; a bound one it cannot.
 #[test]
 fn a_caller_can_finish_what_is_bound_to_no_browser() {
     let host = with(&[], &["shop", "bank"]);

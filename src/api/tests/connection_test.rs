@@ -52,7 +52,7 @@ fn with_api(api: impl Fn() -> ProviderAnswer + 'static) -> Host {
     host
 }
 
-/// Contract 5.4: the definition's request, with the live token; the result is kept and shown, in the list too.
+/// The definition's request, with the live token; the result is kept and shown, in the list too.
 #[test]
 fn a_test_calls_the_api_with_the_live_token() {
     let host = with_api(|| answer(200, &json!([])));
@@ -109,7 +109,7 @@ fn a_long_answer_is_an_answer() {
     assert_eq!((test(&host).json()["test_status"] == "succeeded", kept(&host).1), (true, json!(true)));
 }
 
-/// Contract 6.3: errors that the definition says to ignore are none.
+/// Errors that the definition says to ignore are none.
 #[test]
 fn ignored_errors_are_no_failures() {
     for (ignored, status, expected) in [
@@ -160,7 +160,7 @@ fn a_test_without_a_live_token_fails() {
     }
 }
 
-/// Contract 5.4: what cannot be tested is skipped, and nothing is noted or asked.
+/// What cannot be tested is skipped, and nothing is noted or asked.
 #[test]
 fn what_cannot_be_tested_is_skipped() {
     let host = Host::new();
@@ -194,7 +194,7 @@ fn a_test_without_secrets_fails() {
     assert!(!host.memory.state().contains("retry_at\":1"));
 }
 
-/// Contract 6.5: connections without OAuth are tested with the secrets themselves.
+/// Connections without OAuth are tested with the secrets themselves.
 #[test]
 fn strategies_without_tokens_are_tested_too() {
     let start = SERVICE.find("      strategy:").unwrap();
@@ -219,7 +219,7 @@ fn strategies_without_tokens_are_tested_too() {
     }
 }
 
-/// Contract 6.3: `param_values` of the test give a parameter a second name.
+/// `param_values` of the test give a parameter a second name.
 #[test]
 fn a_test_may_use_other_names_for_parameters() {
     let host = with_api(|| answer(200, &json!([])));

@@ -1,4 +1,4 @@
-//! Connection types: what is listed of each template, and the schema of its secrets (contract 5.7).
+//! Connection types: what is listed of each template, and the schema of its secrets.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn get(host: &Host, path: &str) -> Answered {
     host.as_root("GET", &format!("/connection_type{path}"), &Value::Null)
 }
 
-/// Contract 5.7: all members of an item; `authorization_required` is true exactly for the code flow.
+/// All members of an item; `authorization_required` is true exactly for the code flow.
 #[test]
 fn a_connection_type_is_listed_with_every_member() {
     let host = with_templates();
@@ -44,7 +44,7 @@ fn a_connection_type_is_listed_with_every_member() {
     assert_eq!(numbers, (&json!(3), &json!(1), &json!(100), &json!(1)));
 }
 
-/// Contract 5.7: filters and pages; a filter that is no filter is refused with its place.
+/// Filters and pages; a filter that is no filter is refused with its place.
 #[test]
 fn connection_types_are_filtered_and_paged() {
     let host = with_templates();
@@ -81,7 +81,7 @@ fn connection_types_are_filtered_and_paged() {
     assert_eq!(get(&host, "?search=a&search=b").status, 400);
 }
 
-/// Contract 5.7: the schema says of each secret what a form must know, in the order of the document.
+/// The schema says of each secret what a form must know, in the order of the document.
 #[test]
 fn the_schema_of_secrets_follows_the_document() {
     let host = with_templates();
@@ -118,7 +118,7 @@ fn the_schema_of_secrets_follows_the_document() {
     assert_eq!((without.get("definitions"), &without["title"]), (None, &json!("query_provider_schema")));
 }
 
-/// Contract 5.7: types that are not there.
+/// Types that are not there.
 #[test]
 fn an_unknown_connection_type_is_404() {
     let host = with_templates();
@@ -128,7 +128,7 @@ fn an_unknown_connection_type_is_404() {
     }
 }
 
-/// Architecture 7: storage that does not answer.
+/// Storage that does not answer.
 #[test]
 fn a_broken_directory_is_503() {
     let host = with_templates();

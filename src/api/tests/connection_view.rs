@@ -12,7 +12,7 @@ fn shown(host: &Host) -> Value {
     host.as_root("GET", "/connection/shop", &Value::Null).json()
 }
 
-/// Contract 5.1: `system_key` is the name, since there are no systems; the list does not have it.
+/// `system_key` is the name, since there are no systems; the list does not have it.
 #[test]
 fn the_name_stands_for_the_system() {
     let host = Host::new();

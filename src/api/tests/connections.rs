@@ -1,4 +1,4 @@
-//! Connections: save in bulk, list, show, delete (contract 5.1, 5.2).
+//! Connections: save in bulk, list, show, delete.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn item(key: &str) -> Value {
     json!({ "key": key, "connection_type": "saas", "access": "read" })
 }
 
-/// Contract 5.1: what a new connection looks like.
+/// What a new connection looks like.
 #[test]
 fn a_saved_connection_is_shown_with_every_member() {
     let host = Host::new();
@@ -34,7 +34,7 @@ fn a_saved_connection_is_shown_with_every_member() {
     assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["items"], json!([expected]));
 }
 
-/// Contract 5.2: the second save changes it; when it was made stays.
+/// The second save changes it; when it was made stays.
 #[test]
 fn a_second_save_keeps_when_it_was_created() {
     let host = Host::new();
@@ -49,7 +49,7 @@ fn a_second_save_keeps_when_it_was_created() {
     assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 1);
 }
 
-/// Contract 5.2: a name makes a key where none is given; saving leaves definition, secrets and tokens alone.
+/// A name makes a key where none is given; saving leaves definition, secrets and tokens alone.
 #[test]
 fn a_save_leaves_the_credentials_alone() {
     let host = Host::new().with_authorized("my_shop");
@@ -60,7 +60,7 @@ fn a_save_leaves_the_credentials_alone() {
     assert_eq!(host.live("my_shop"), (200, "canary-at-1".to_owned()));
 }
 
-/// Contract 5.2: members that are not given on an update stay as they are.
+/// Members that are not given on an update stay as they are.
 #[test]
 fn an_update_keeps_the_members_that_it_does_not_name() {
     let host = Host::new();
@@ -72,7 +72,7 @@ fn an_update_keeps_the_members_that_it_does_not_name() {
     assert_eq!((&shown["name"], &shown["description"]), (&json!("Shop"), &json!("d")));
 }
 
-/// Contract 0.4, 5.2: what is malformed is refused with its place, all at once, and nothing is stored.
+/// What is malformed is refused with its place, all at once, and nothing is stored.
 #[test]
 fn malformed_items_are_refused_with_places() {
     let host = Host::new();
@@ -115,7 +115,7 @@ fn malformed_items_are_refused_with_places() {
     assert_eq!(save(&host, &json!(many[..50])).json()["succeeded"].as_array().unwrap().len(), 50);
 }
 
-/// Contract 5.2: what storage refused is in `failed`; what it took before is saved. Mended, the same request does the rest.
+/// What storage refused is in `failed`; what it took before is saved. Mended, the same request does the rest.
 #[test]
 fn items_that_storage_refused_are_reported_one_by_one() {
     let host = Host::new();
@@ -135,7 +135,7 @@ fn items_that_storage_refused_are_reported_one_by_one() {
     assert_eq!(host.as_root("GET", "/connection", &Value::Null).json()["total"], 3);
 }
 
-/// Architecture 7: what storage refused has its cause in the log, also where the answer as a whole is a success.
+/// What storage refused has its cause in the log, also where the answer as a whole is a success.
 #[test]
 fn a_save_that_storage_refused_is_in_the_log() {
     let host = Host::new();
@@ -145,7 +145,7 @@ fn a_save_that_storage_refused_is_in_the_log() {
     assert!(answer.log.contains("record storage is broken"), "{}", answer.log);
 }
 
-/// Contract 1.4, 5.1: pages by name; one past the end is empty.
+/// Pages by name; one past the end is empty.
 #[test]
 fn connections_are_listed_page_by_page() {
     let host = Host::new();
@@ -171,7 +171,7 @@ fn connections_are_listed_page_by_page() {
     assert_eq!(empty, json!({ "items": [], "total": 0, "page": 1, "size": 50, "pages": 0 }));
 }
 
-/// Contract 0.4, 1.4: page and size out of bounds.
+/// Page and size out of bounds.
 #[test]
 fn a_page_out_of_bounds_is_refused() {
     let host = Host::new();
@@ -189,7 +189,7 @@ fn a_page_out_of_bounds_is_refused() {
     assert_eq!(host.as_root("GET", "/connection?page=1&page=1", &Value::Null).status, 400);
 }
 
-/// Contract 5.1: the list holds no secret, not even a masked one, and no token.
+/// The list holds no secret, not even a masked one, and no token.
 #[test]
 fn the_list_shows_no_secret() {
     let host = Host::new().with_authorized("shop");
@@ -198,7 +198,7 @@ fn the_list_shows_no_secret() {
     assert!(!list.text().contains("canary") && !list.text().contains("***"));
 }
 
-/// Contract 5: unknown, deleted twice, and keys that no connection can have.
+/// Unknown, deleted twice, and keys that no connection can have.
 #[test]
 fn an_unknown_connection_is_404_and_an_impossible_key_422() {
     let host = Host::new();

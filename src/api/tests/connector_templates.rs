@@ -1,4 +1,4 @@
-//! Connector templates: what may be registered, what is shown of it, how old it may be (contract 5.7, D27).
+//! Connector templates: what may be registered, what is shown of it, how old it may be.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn of_type(kind: &str) -> String {
     CODE_FLOW.replace("type: Query_Provider", &format!("type: {kind}"))
 }
 
-/// Contract 5.7: register, list, read, replace, delete; the text comes back as it was sent.
+/// Register, list, read, replace, delete; the text comes back as it was sent.
 #[test]
 fn a_template_is_registered_shown_replaced_and_deleted() {
     let host = Host::new();
@@ -75,7 +75,7 @@ fn a_template_is_registered_shown_replaced_and_deleted() {
     assert_eq!(get(&host, "/connector-templates").json(), json!([service]));
 }
 
-/// Contract 5.7: what is not there, and what can never be there.
+/// What is not there, and what can never be there.
 #[test]
 fn an_unknown_template_is_404() {
     let host = Host::new();
@@ -124,7 +124,7 @@ fn an_archive_is_not_taken() {
     assert_eq!(get(&host, "/connector-templates").json(), json!([]));
 }
 
-/// Contract 5.7, P6: a template is checked as a whole when it is registered, and a bad one replaces nothing.
+/// P6: a template is checked as a whole when it is registered, and a bad one replaces nothing.
 #[test]
 fn a_faulty_template_is_refused_with_places() {
     let host = Host::new();
@@ -175,7 +175,7 @@ fn parallel_registrations_leave_one_whole_template() {
     assert!(get(&host, CONFIG).text().contains(&name), "{name}");
 }
 
-/// D27: within a minute a read is answered from the copy; after it the object is asked again.
+/// Within a minute a read is answered from the copy; after it the object is asked again.
 #[test]
 fn a_read_uses_a_copy_for_a_minute() {
     let host = Host::new();
@@ -192,7 +192,7 @@ fn a_read_uses_a_copy_for_a_minute() {
     assert_eq!((get(&host, CONFIG).text().as_str(), asked()), (CODE_FLOW, 2));
 }
 
-/// D27: a copy that nobody could replace or remove is gone after a minute; that a template is missing is never taken
+/// A copy that nobody could replace or remove is gone after a minute; that a template is missing is never taken
 /// from the copies.
 #[test]
 fn a_copy_that_was_left_behind_is_used_for_a_minute_at_most() {
@@ -220,7 +220,7 @@ fn a_copy_that_was_left_behind_is_used_for_a_minute_at_most() {
     }
 }
 
-/// D27: broken copies cost nothing but a line in the log.
+/// Broken copies cost nothing but a line in the log.
 #[test]
 fn broken_copies_are_no_error() {
     let host = Host::new();
@@ -234,7 +234,7 @@ fn broken_copies_are_no_error() {
     assert_eq!(get(&host, CONFIG).status, 404);
 }
 
-/// Architecture 7: storage that does not answer is 503, and nothing is copied that is not stored.
+/// Storage that does not answer is 503, and nothing is copied that is not stored.
 #[test]
 fn a_broken_directory_is_503_and_nothing_is_copied() {
     let host = Host::new();

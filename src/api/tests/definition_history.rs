@@ -23,7 +23,7 @@ fn versions(host: &Host) -> Vec<String> {
     list.as_array().unwrap().iter().map(|item| item["version"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Contract 5.5, 9.7: nothing at first, then one for each time that a definition was saved, newest first.
+/// Nothing at first, then one for each time that a definition was saved, newest first.
 #[test]
 fn each_saved_definition_is_in_the_history() {
     let host = Host::new();
@@ -47,7 +47,7 @@ fn each_saved_definition_is_in_the_history() {
     assert_eq!(versions(&host).len(), 2);
 }
 
-/// Contract 5.5, 9.7: by version the last of that version, as the definition was shown then.
+/// By version the last of that version, as the definition was shown then.
 #[test]
 fn a_version_is_shown_as_it_was_last() {
     let host = Host::new();

@@ -26,7 +26,7 @@ fn service() -> Host {
     Host::new().with_service("shop")
 }
 
-/// Contract 5.5, 9.7: a definition is checked as when it is saved, whatever the key, and nothing is stored.
+/// A definition is checked as when it is saved, whatever the key, and nothing is stored.
 #[test]
 fn a_definition_can_be_validated_without_storing_it() {
     let host = Host::new();
@@ -54,7 +54,7 @@ fn a_definition_can_be_validated_without_storing_it() {
     assert_eq!(host.memory.state(), before);
 }
 
-/// Contract 5.5: there is a way back from a definition, but not while there are secrets.
+/// There is a way back from a definition, but not while there are secrets.
 #[test]
 fn a_definition_without_secrets_can_be_deleted() {
     let host = Host::new();
@@ -78,7 +78,7 @@ fn a_definition_without_secrets_can_be_deleted() {
     assert_eq!(host.memory.state(), before);
 }
 
-/// Contract 5.5, S11: a restriction of hosts cannot be edited away: neither changed, nor moved, nor gone around.
+/// S11: a restriction of hosts cannot be edited away: neither changed, nor moved, nor gone around.
 #[test]
 fn a_restriction_of_hosts_cannot_be_edited_away() {
     let host = service();
@@ -141,7 +141,7 @@ fn a_test_value_cannot_stand_for_a_restricted_parameter() {
     assert_eq!(hosts, ["acme.json-provider.example", "acme.json-provider.example"]);
 }
 
-/// Contract 5.5: everything else may change, `fides_key` and `type` included.
+/// Everything else may change, `fides_key` and `type` included.
 #[test]
 fn everything_else_of_a_definition_may_change() {
     let host = service();
@@ -159,7 +159,7 @@ fn everything_else_of_a_definition_may_change() {
     assert_eq!(host.define("shop", &unrestricted_service()).status, 200);
 }
 
-/// Contract 5.5: secrets that are there get the defaults of new parameters, and keep everything else: tokens too.
+/// Secrets that are there get the defaults of new parameters, and keep everything else: tokens too.
 #[test]
 fn stored_secrets_get_new_defaults() {
     let host = Host::new().with_authorized("shop");

@@ -32,7 +32,7 @@ fn with_shop() -> Host {
     host
 }
 
-/// Contract 5.5: JSON and YAML, with and without the root key, are one and the same document, shown with every default.
+/// JSON and YAML, with and without the root key, are one and the same document, shown with every default.
 #[test]
 fn every_way_to_write_a_definition_is_stored_alike() {
     let mut expected = document();
@@ -59,7 +59,7 @@ fn every_way_to_write_a_definition_is_stored_alike() {
     }
 }
 
-/// Contract 5.5: each media type that means YAML; anything that is neither YAML nor JSON is refused.
+/// Each media type that means YAML; anything that is neither YAML nor JSON is refused.
 #[test]
 fn the_content_type_says_what_a_definition_is_written_in() {
     let host = with_shop();
@@ -80,7 +80,7 @@ fn the_content_type_says_what_a_definition_is_written_in() {
     assert_eq!(host.send(&large.map(|_| Body::TooLarge)).status, 413);
 }
 
-/// Contract 0.4, 5.5: what is wrong is said with its place; nothing is stored.
+/// What is wrong is said with its place; nothing is stored.
 #[test]
 fn a_faulty_definition_is_refused_with_places() {
     let host = with_shop();
@@ -146,7 +146,7 @@ fn a_definition_for_a_forbidden_host_is_refused() {
     }
 }
 
-/// Contract 5.5: none yet; and what is there is not lost by a faulty successor.
+/// None yet; and what is there is not lost by a faulty successor.
 #[test]
 fn a_definition_is_there_from_the_first_good_one_on() {
     let host = with_shop();
@@ -162,7 +162,7 @@ fn a_definition_is_there_from_the_first_good_one_on() {
     assert_eq!(host.view("shop")["updated_at"], "2023-11-14T22:14:20Z");
 }
 
-/// D14: another definition takes no token away.
+/// Another definition takes no token away.
 #[test]
 fn a_new_definition_keeps_the_tokens() {
     let host = Host::new().with_authorized("shop");

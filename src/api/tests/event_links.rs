@@ -25,7 +25,7 @@ fn link(told: &Told) -> String {
     link.strip_prefix("https://postern.example").unwrap().to_owned()
 }
 
-/// D12: where a person is needed, the message holds a link that works; it is the same at each attempt, stored nowhere, and
+/// Where a person is needed, the message holds a link that works; it is the same at each attempt, stored nowhere, and
 /// listed nowhere.
 #[test]
 fn a_message_holds_a_link_that_works() {

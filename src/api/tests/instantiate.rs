@@ -1,4 +1,4 @@
-//! Connections that are made of connector templates (contract 5.6): all at once, or not at all.
+//! Connections that are made of connector templates: all at once, or not at all.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn listed(host: &Host) -> Vec<String> {
     list["items"].as_array().unwrap().iter().map(key).collect()
 }
 
-/// Contract 5.6: the answer; every `<instance_fides_key>` is replaced; secrets are masked; the connection works.
+/// The answer; every `<instance_fides_key>` is replaced; secrets are masked; the connection works.
 #[test]
 fn a_connection_is_made_of_a_template() {
     let host = with_templates();
@@ -69,7 +69,7 @@ fn a_connection_is_made_of_a_template() {
     assert_eq!(host.live("shop"), (200, "canary-at-1".to_owned()));
 }
 
-/// Contract 5.6: the key may differ from the instance key; defaults are filled in; the code flow can begin.
+/// The key may differ from the instance key; defaults are filled in; the code flow can begin.
 #[test]
 fn a_key_of_its_own_and_defaults() {
     let host = with_templates();
@@ -82,7 +82,7 @@ fn a_key_of_its_own_and_defaults() {
     assert_eq!(host.begin("outer").host_str(), Some("api.query-provider.example"));
 }
 
-/// Contract 5.6: each refusal has its words and its place, and leaves nothing behind.
+/// Each refusal has its words and its place, and leaves nothing behind.
 #[test]
 fn what_cannot_be_made_is_refused_and_leaves_nothing() {
     let host = with_templates();
@@ -134,7 +134,7 @@ fn an_instance_key_is_no_placeholder() {
     }
 }
 
-/// Contract 5.6: a key, or an instance key, that somebody has.
+/// A key, or an instance key, that somebody has.
 #[test]
 fn used_keys_are_refused() {
     let host = with_templates();
@@ -207,7 +207,7 @@ fn the_list_agrees_with_what_is_stored_after_a_race() {
     }
 }
 
-/// Architecture 7: whatever breaks, nothing half made is left, and the same request succeeds when it is mended.
+/// Whatever breaks, nothing half made is left, and the same request succeeds when it is mended.
 #[test]
 fn a_failure_leaves_nothing_and_can_be_repeated() {
     let host = with_templates();
@@ -245,7 +245,7 @@ fn the_secrets_of_a_made_connection_are_sealed() {
     assert!(dump.contains("v1.") && !dump.contains("canary"), "{dump}");
 }
 
-/// Contract 5.7: another template, or none, changes no connection that was made.
+/// Another template, or none, changes no connection that was made.
 #[test]
 fn a_connection_does_not_depend_on_its_template() {
     let host = with_templates();

@@ -1,4 +1,4 @@
-//! Filters and pages of `GET /connection` (contract 5.1).
+//! Filters and pages of `GET /connection`.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn listed(host: &Host, query: &str) -> (String, u64) {
     (keys.collect(), list["total"].as_u64().unwrap())
 }
 
-/// Contract 5.1: each filter, and several at once; sorted by name.
+/// Each filter, and several at once; sorted by name.
 #[test]
 fn the_list_can_be_filtered() {
     let host = host();
@@ -85,7 +85,7 @@ fn the_list_can_be_filtered() {
     }
 }
 
-/// Contract 5.1, 1.4: pages are cut of what the filter leaves; the total is of all pages.
+/// Pages are cut of what the filter leaves; the total is of all pages.
 #[test]
 fn what_is_filtered_comes_in_pages() {
     let host = host();
@@ -95,7 +95,7 @@ fn what_is_filtered_comes_in_pages() {
     assert_eq!(listed(&host, "system_type=manual&page=2"), (String::new(), 0));
 }
 
-/// Contract 0.4: a word that is no filter is refused with its place; so is one that comes twice and may not.
+/// A word that is no filter is refused with its place; so is one that comes twice and may not.
 #[test]
 fn malformed_filters_are_refused() {
     let host = host();

@@ -140,7 +140,7 @@ fn further_credentials_can_be_removed() {
     }
 }
 
-/// Contract 5.3: credentials that were not announced end the tokens, and so does whatever else changes.
+/// Credentials that were not announced end the tokens, and so does whatever else changes.
 #[test]
 fn unknown_credentials_end_the_tokens_also_beside_further_ones() {
     for changes in [

@@ -102,7 +102,7 @@ fn an_alarm_needs_no_directory_and_outlives_nothing() {
     assert_eq!((host.ring(), host.requests(), host.memory.state()), (Vec::new(), 2, after));
 }
 
-/// D13: without alarms none is set, and the sweep alone renews all that is due; with them both are enough.
+/// Without alarms none is set, and the sweep alone renews all that is due; with them both are enough.
 #[test]
 fn the_sweep_alone_is_enough() {
     for (alarms, rung) in [("false", Vec::new()), ("true", vec!["shop".to_owned()])] {

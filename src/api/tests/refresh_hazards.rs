@@ -46,7 +46,7 @@ fn an_alarm_that_fails_does_not_ring_at_once_again() {
     assert_eq!((host.ring(), host.ring().len(), host.requests()), (vec!["shop".to_owned()], 0, 1));
 }
 
-/// D14: a provider whose tokens live for a second is not asked each second where nobody reads.
+/// A provider whose tokens live for a second is not asked each second where nobody reads.
 #[test]
 fn tokens_that_live_for_a_second_are_not_renewed_each_second() {
     let host = Host::new().with_code_flow("shop");

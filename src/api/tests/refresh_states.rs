@@ -21,7 +21,7 @@ fn access_token(number: u32, members: &Value) -> Value {
     token
 }
 
-/// Contract 5.1: what is shown of a connection's tokens through its life; nothing where none are got.
+/// What is shown of a connection's tokens through its life; nothing where none are got.
 #[test]
 fn a_connection_shows_how_its_tokens_are() {
     let refresh = |host: &Host| host.view("shop")["refresh"].clone();
@@ -100,7 +100,7 @@ fn a_token_is_served_while_its_renewal_is_under_way() {
     assert_eq!((host.live("shop"), host.requests()), (found(2), 2));
 }
 
-/// D14: an outage from the lead on: served to the last second, then the fault; healed by itself.
+/// An outage from the lead on: served to the last second, then the fault; healed by itself.
 #[test]
 fn an_outage_is_not_seen_before_the_token_has_expired() {
     let host = Host::new().with_authorized("shop");
@@ -120,7 +120,7 @@ fn an_outage_is_not_seen_before_the_token_has_expired() {
     assert_eq!((host.live("shop"), host.refresh_state(), host.requests()), (found(2), "good".to_owned(), requests + 1));
 }
 
-/// D28: a provider that tells no lifetime: an hour is assumed, so that also such a token is renewed in time.
+/// A provider that tells no lifetime: an hour is assumed, so that also such a token is renewed in time.
 #[test]
 fn a_token_without_a_lifetime_is_renewed_after_an_hour() {
     let host = Host::new().with_service("shop");

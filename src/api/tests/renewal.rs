@@ -101,7 +101,7 @@ fn without_a_refresh_token_a_person_is_needed() {
     assert_eq!(host.live("shop"), found(2));
 }
 
-/// Architecture 7: what a connection is not, or not yet.
+/// What a connection is not, or not yet.
 #[test]
 fn a_connection_that_is_not_ready_gives_no_token() {
     let host = Host::new();
@@ -154,7 +154,7 @@ fn client_credentials_without_secrets_send_nothing() {
     assert_eq!((status, detail.contains("Definition and secrets"), host.requests()), (502, true, 0));
 }
 
-/// Contract 7.4, D14: a short life is not renewed at every read: the lead is at most a fifth of it, at least 3/20.
+/// A short life is not renewed at every read: the lead is at most a fifth of it, at least 3/20.
 #[test]
 fn a_short_lived_token_is_not_renewed_at_every_read() {
     let host = Host::new().with_service("shop");

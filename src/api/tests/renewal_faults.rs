@@ -19,7 +19,7 @@ fn found(number: u32) -> (u16, String) {
     (200, format!("canary-at-{number}"))
 }
 
-/// D14: each fault: what the reader gets, where the connection stands, that nobody asks again before the back-off is over,
+/// Each fault: what the reader gets, where the connection stands, that nobody asks again before the back-off is over,
 /// and that it heals. Where the operator must act, it is much longer.
 #[test]
 fn a_fault_is_reported_until_the_back_off_is_over() {
@@ -60,7 +60,7 @@ fn a_fault_is_reported_until_the_back_off_is_over() {
     }
 }
 
-/// D14: while the old token is good, a fault behind is nobody's business; the back-off holds there too.
+/// While the old token is good, a fault behind is nobody's business; the back-off holds there too.
 #[test]
 fn a_fault_behind_leaves_the_valid_token() {
     let host = Host::new().with_authorized("shop");
@@ -145,7 +145,7 @@ fn with_unstored_answer() -> Host {
     host
 }
 
-/// Architecture 4: "Retry the write, never the grant": an answer that could not be stored is not served and nothing of it
+/// The write is tried again, never the grant: an answer that could not be stored is not served and nothing of it
 /// is half stored; it is stored by the next reader, and its refresh token, which may be the only good one, is used next.
 #[test]
 fn an_answer_that_could_not_be_stored_is_stored_later() {

@@ -125,7 +125,7 @@ fn a_reader_after_the_replacement_does_not_share_the_stale_renewal() {
 }
 
 /// A new definition in between takes no credential away: a provider that replaces its refresh tokens has just replaced
-/// this one (D14).
+/// this one.
 #[test]
 fn a_definition_saved_during_a_renewal_loses_no_refresh_token() {
     let host = expired();

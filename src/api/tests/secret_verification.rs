@@ -23,7 +23,7 @@ fn service(token: ProviderAnswer, api: ProviderAnswer) -> Host {
     host
 }
 
-/// Contract 5.3: by default the connection is tested; a test that fails is an answer, and the secrets are stored.
+/// By default the connection is tested; a test that fails is an answer, and the secrets are stored.
 #[test]
 fn new_secrets_are_tested_and_stored_whatever_comes_of_it() {
     let good = || answer(200, &tokens(1));
@@ -61,7 +61,7 @@ fn new_secrets_are_tested_and_stored_whatever_comes_of_it() {
     }
 }
 
-/// Contract 5.3: without a test the provider hears nothing.
+/// Without a test the provider hears nothing.
 #[test]
 fn new_secrets_are_not_tested_where_that_is_not_wanted() {
     for query in ["?verify=false", "?verify=0", "?verify=False"] {
@@ -106,7 +106,7 @@ fn refused_secrets_are_not_tested() {
     assert_eq!(host.requests(), 0);
 }
 
-/// Contract 5.3: whatever becomes of the test, the secrets are stored, and the answer says so.
+/// Whatever becomes of the test, the secrets are stored, and the answer says so.
 #[test]
 fn a_test_that_cannot_be_carried_out_takes_nothing_back() {
     let host = service(answer(200, &tokens(1)), answer(200, &json!([])));

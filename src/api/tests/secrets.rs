@@ -21,7 +21,7 @@ fn with_definition(definition: &str) -> Host {
     host
 }
 
-/// Contract 5.3: the answer.
+/// The answer, without a test that would have come out one way or the other.
 #[test]
 fn stored_secrets_are_confirmed_without_a_test() {
     let answer = with_definition(CODE_FLOW).put_secrets("shop", &good());
@@ -33,7 +33,7 @@ fn stored_secrets_are_confirmed_without_a_test() {
     assert_eq!((answer.status, answer.json()), (200, expected));
 }
 
-/// Contract 5.3: a missing one is answered with all that are required; a wrong type and a wrong host with their places.
+/// A missing one is answered with all that are required; a wrong type and a wrong host with their places.
 #[test]
 fn secrets_that_do_not_fit_are_refused() {
     let host = with_definition(SERVICE);
@@ -70,7 +70,7 @@ fn secrets_that_do_not_fit_are_refused() {
     assert_eq!(host.send(&large.map(|_| Body::TooLarge)).status, 413);
 }
 
-/// Contract 5.3: without a definition there is nothing to check secrets by.
+/// Without a definition there is nothing to check secrets by.
 #[test]
 fn secrets_need_a_definition_first() {
     let host = Host::new();
@@ -107,7 +107,7 @@ fn a_secret_that_leads_elsewhere_is_refused() {
     assert_eq!(host.put_secrets("shop", &secrets).status, 200);
 }
 
-/// L2, contract 5.1: declared ones are shown, sensitive ones masked, anything else not at all, whoever sent it.
+/// L2: declared ones are shown, sensitive ones masked, anything else not at all, whoever sent it.
 #[test]
 fn sensitive_secrets_are_masked_and_undeclared_ones_not_shown() {
     let host = with_definition(CODE_FLOW);
@@ -137,7 +137,7 @@ fn a_client_secret_is_masked_whatever_the_definition_says() {
     assert_eq!(host.view("shop")["secrets"]["client_secret"], "**********");
 }
 
-/// Contract 5.1: tokens never show, neither in the connection nor in its definition.
+/// Tokens never show, neither in the connection nor in its definition.
 #[test]
 fn tokens_are_not_among_the_shown_secrets() {
     let host = Host::new().with_authorized("shop");
@@ -148,7 +148,7 @@ fn tokens_are_not_among_the_shown_secrets() {
     }
 }
 
-/// Contract 5.3: new secrets end what was got with the old ones: token, and an authorization under way.
+/// New secrets end what was got with the old ones: token, and an authorization under way.
 #[test]
 fn new_secrets_end_tokens_and_authorizations() {
     let host = Host::new().with_authorized("shop");
@@ -175,7 +175,7 @@ fn stored_secrets_are_sealed() {
     assert_ne!(host.memory.state(), first, "the same nonce twice");
 }
 
-/// L3, contract 5.3: what the API shows can be sent back: masks keep what is stored. A PATCH that changes nothing leaves
+/// L3: what the API shows can be sent back: masks keep what is stored. A PATCH that changes nothing leaves
 /// the tokens; a changed value is stored, and they go.
 #[test]
 fn what_is_shown_can_be_sent_back() {
@@ -196,7 +196,7 @@ fn what_is_shown_can_be_sent_back() {
     }
 }
 
-/// Contract 5.3: PATCH merges over what is stored and judges the whole; null removes; nothing is stored of a refused one.
+/// PATCH merges over what is stored and judges the whole; null removes; nothing is stored of a refused one.
 #[test]
 fn some_secrets_can_be_replaced() {
     let host = with_definition(CODE_FLOW);

@@ -67,7 +67,7 @@ fn the_sweep_renews_what_is_due() {
     assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
 }
 
-/// D26: the cron does the same, and says so in one line.
+/// The cron does the same, and says so in one line.
 #[test]
 fn a_tick_of_the_cron_does_the_same() {
     let host = Host::new().with_authorized("shop");
@@ -253,7 +253,7 @@ fn new_secrets_make_nothing_due() {
     assert_eq!((host.sweep(), host.requests()), (report(&[]), 1));
 }
 
-/// D25: the route wants `sweep:exec`, and nothing that is in the body.
+/// The route wants `sweep:exec`, and nothing that is in the body.
 #[test]
 fn the_sweep_wants_its_scope() {
     let host = Host::new();

@@ -13,7 +13,7 @@ fn definition(lines: &str) -> String {
     CODE_FLOW.replacen(place, &format!("        {lines}\n{place}"), 1)
 }
 
-/// Contract 5.5: what is given is shown, a status in quotes, since YAML would take it for a number.
+/// What is given is shown, a status in quotes, since YAML would take it for a number.
 #[test]
 fn rules_for_answers_are_shown_as_given() {
     let host = Host::new().with_code_flow("shop");

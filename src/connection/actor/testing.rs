@@ -1,4 +1,4 @@
-//! The test of one connection: one call of the provider's API, as the definition says (contract 5.4).
+//! The test of one connection: one call of the provider's API, as the definition says.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! How a connector authenticates: the strategies of contract 6.5, typed.
+//! How a connector authenticates: the strategies that Fides knows, typed.
 //!
 //! Decides: which strategies there are and what their configuration holds; it is checked when the document is saved, not
 //! at first use. Leaves to others: the requests themselves (`request`), and what is done with them (`token_exchange`).
@@ -104,7 +104,7 @@ impl Authentication {
         }
     }
 
-    /// The secrets without which the strategy cannot start (contract 7.3).
+    /// The secrets without which the strategy cannot start.
     #[must_use]
     pub const fn required_secrets(&self) -> &'static [&'static str] {
         match self {

@@ -64,8 +64,8 @@ impl Definition {
         issues
     }
 
-    /// With a parameter restricted by `allowed_values`, hosts must be literal or made of restricted parameters only
-    /// (contract 6.2): another parameter would be a way around the restriction.
+    /// With a parameter restricted by `allowed_values`, hosts must be literal or made of restricted parameters only: another
+    /// parameter would be a way around the restriction.
     pub(super) fn check_restrictions(&self, issues: &mut Issues) {
         let restricted =
             |name: &str| self.parameters.iter().any(|parameter| parameter.is_restricted() && parameter.name == name);

@@ -1,4 +1,4 @@
-//! The parameters of a connector (`connector_params`), and the secrets that fill them (contract 5.3, 6.2).
+//! The parameters of a connector (`connector_params`), and the secrets that fill them.
 //!
 //! Decides: what a parameter may say, and which secrets fit. Leaves to others: merging with stored secrets, masking in
 //! answers, storing.
@@ -135,7 +135,7 @@ fn read_one(node: &Node<'_>, issues: &mut Issues) -> Option<Parameter> {
     Some(parameter)
 }
 
-/// The rules for a default value (contract 6.2).
+/// The rules for a default value.
 fn check_default(parameter: &Parameter, node: &Node<'_>, issues: &mut Issues) {
     let Some(default) = &parameter.default_value else {
         return;
@@ -182,8 +182,8 @@ fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Checks the secrets of a connection, and fills the defaults in. Members that nobody knows are kept (contract 5.3);
-/// those that only we give values to are dropped.
+/// Checks the secrets of a connection, and fills the defaults in. Members that nobody knows are kept; those that only
+/// we give values to are dropped.
 ///
 /// # Errors
 ///
@@ -261,7 +261,7 @@ fn is_falsy(value: &Value) -> bool {
 }
 
 /// Whether a host matches a pattern as a whole, in any case: `*` is one or more letters, digits, dots, hyphens,
-/// underscores (contract 6.2). Beyond that a host must be a name, so that `a..b` and `-a` match nothing.
+/// underscores. Beyond that a host must be a name, so that `a..b` and `-a` match nothing.
 fn matches(pattern: &str, host: &str) -> bool {
     let host = host.trim().to_ascii_lowercase();
     let pattern = pattern.trim().to_ascii_lowercase();

@@ -1,6 +1,6 @@
 //! Reading a document member by member, with the way to each value at hand.
 //!
-//! Decides: the wording of what is wrong with the type of a member (contract 0.4). Leaves to others: what a member means.
+//! Decides: the wording of what is wrong with the type of a member. Leaves to others: what a member means.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! One request of a connector document (contract 6.3), typed and checked when the document is saved.
+//! One request of a connector document, typed and checked when the document is saved.
 //!
 //! Decides: which members, methods, header names, content types and hosts a request may have. Leaves to others: filling
 //! in values and sending (`token_exchange`), and whether the host may be spoken to (`outbound`).
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// The methods of contract 6.3.
+/// The methods that Fides knows.
 const METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "HEAD"];
 
-/// The members that a request may have: those of contract 6.3 and of Fides's data requests.
+/// The members that a request may have: those that are read here, and those of Fides's data requests.
 const MEMBERS: [&str; 17] = [
     "method",
     "path",
@@ -281,7 +281,7 @@ fn is_host(text: &str) -> bool {
     (is_dns_name(host) || address) && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
-/// Reads `body` as its `Content-Type` wants it: none means JSON (contract 6.4).
+/// Reads `body` as its `Content-Type` wants it: none means JSON.
 fn read_body(
     node: &Node<'_>,
     headers: &[(FieldName, Template)],

@@ -1,4 +1,4 @@
-//! A document with every default spelled out, as Fides shows it (contract 5.5, 6.1 to 6.3).
+//! A document with every default spelled out, as Fides shows it.
 //!
 //! Decides: which members a reader finds although nobody wrote them. Leaves to others: what they mean. What is stored stays
 //! as it was given; what is shown can be given back.
@@ -193,7 +193,7 @@ mod tests {
         include_str!("../../../fixtures/connector/json_client_credentials.yml"),
     ];
 
-    /// Contract 5.5, 6.1 to 6.3: the defaults, at every depth.
+    /// The defaults, at every depth.
     #[test]
     fn every_default_is_spelled_out() {
         let request = json!({

@@ -1,6 +1,6 @@
 //! What a new definition of a connection may change about the former one.
 //!
-//! Decides: that a restriction of hosts cannot be edited away (contract 5.5): the secrets of the connection were given for
+//! Decides: that a restriction of hosts cannot be edited away: the secrets of the connection were given for
 //! the hosts that it allows. Leaves to others: every other rule of a document.
 
 use super::{Definition, Parameter};

@@ -247,7 +247,7 @@ fn hosts_made_of_secrets_are_checked_against_the_list() {
     assert!(definition.check_secret_hosts(&Map::new(), &policy).is_empty());
 }
 
-/// Contract 6.2: a restriction of one parameter cannot be bypassed with another.
+/// A restriction of one parameter cannot be bypassed with another.
 #[test]
 fn hosts_use_restricted_parameters_where_there_are_any() {
     let mut document = with(

@@ -276,7 +276,7 @@ fn a_host_must_be_on_the_lists_of_the_deployment_and_the_connector() {
     }
 }
 
-/// D16: in development loopback may be spoken to with http and a port; our own port not.
+/// In development loopback may be spoken to with http and a port; our own port not.
 #[test]
 fn loopback_needs_the_setting() {
     for text in [

@@ -123,7 +123,7 @@ fn an_answer_is_lost_when_a_refresh_token_was_sent_and_nobody_knows() {
     assert!(crashed.state == RefreshState::InDoubt && crashed.attempt.is_none());
 }
 
-/// D32, D35: back-off doubles, has an end, is spread, obeys `Retry-After`, and is longer where the operator must act.
+/// Back-off doubles, has an end, is spread, obeys `Retry-After`, and is longer where the operator must act.
 #[test]
 fn back_off_doubles_and_is_spread() {
     let waits = |class, jitter, retry_after: Option<u64>| {

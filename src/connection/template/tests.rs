@@ -1,10 +1,10 @@
-//! Grammar and escaping, checklist rows P1 to P9, and the golden values of contract 8.2 that are not JSON.
+//! Grammar and escaping, checklist rows P1 to P9, and golden values: what Fides makes of a template.
 
 use serde_json::{Value, json};
 
 use super::*;
 
-/// The secrets of contract 8.2, and hostile ones.
+/// The secrets of the golden values, and hostile ones.
 fn secrets() -> Value {
     json!({
         "a": "1", "n": 5, "b": true, "z": null, "e": "", "o": {"x": "y", "k": {"q": 2}}, "l": ["p", 3],
@@ -31,9 +31,9 @@ fn kind(text: &str) -> (usize, TemplateProblemKind) {
     (problem.offset, problem.kind)
 }
 
-/// Contract 8.2; booleans read `true` and `false`.
+/// What Fides makes of each template, but that booleans read `true` and `false`.
 #[test]
-fn golden_values_of_the_contract() {
+fn text_is_filled_in_as_fides_does() {
     for (template, result) in [
         ("pre<a>post<a>", Some("pre1post1")),
         ("<missing>", None),
@@ -179,7 +179,7 @@ fn host_values_are_dns_names() {
     }
 }
 
-/// D16: only under the development setting may a host be literal loopback with a port.
+/// Only under the development setting may a host be literal loopback with a port.
 #[test]
 fn loopback_hosts_need_the_setting() {
     let host = template("<x>");

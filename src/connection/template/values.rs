@@ -111,7 +111,7 @@ impl<'a> Found<'a> {
     }
 
     /// The value in running text: numbers and booleans as JSON writes them, a list as JSON, an object as JSON without
-    /// the outer braces (contract 6.4).
+    /// the outer braces.
     pub(super) fn as_text(self) -> Cow<'a, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),

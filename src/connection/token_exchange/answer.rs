@@ -1,7 +1,7 @@
-//! What a provider answers to a token request (RFC 6749 §5.1, §5.2; contract 7.3; checklist K15, L5).
+//! What a provider answers to a token request (RFC 6749 §5.1, §5.2; checklist K15, L5).
 //!
-//! Decides: whether an answer gives tokens, how long they live (architecture D28), and else what went wrong. Nothing that
-//! the provider wrote freely gets out of here: of its text only error codes that are known.
+//! Decides: whether an answer gives tokens, how long they live, and else what went wrong. Nothing that the provider
+//! wrote freely gets out of here: of its text only error codes that are known.
 //!
 //! Leaves to others: the size and the deadline of an answer (`edge`), and what a failure means for the connection
 //! (`refresh`).
@@ -58,7 +58,7 @@ pub struct TokenAnswer {
 
 /// Reads the answer to a token or refresh request that arrived at `now`.
 ///
-/// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour (D28). An `expires_in`
+/// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour. An `expires_in`
 /// of 0, null or nothing counts as not there, as in Fides. Members whose names are in `keep` are kept. What `faults` takes
 /// for more than a passing fault of the provider is a refusal, whatever its status.
 ///

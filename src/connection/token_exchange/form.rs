@@ -1,7 +1,7 @@
 //! `application/x-www-form-urlencoded`, as queries and bodies to providers are written.
 //!
-//! Decides: which characters are escaped (those that Python's `quote_plus` escapes, so that `~` stays and `*` does not,
-//! contract 8.2) and how nested values are named. Leaves to others: what is sent.
+//! Decides: which characters are escaped (those that Python's `quote_plus` escapes, so that `~` stays and `*` does not) and
+//! how nested values are named. Leaves to others: what is sent.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
@@ -28,7 +28,7 @@ pub(super) fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Stri
 }
 
 /// An object as a form: names sorted, null as an empty value, `a[b]` for members, `a[]` for elements; empty lists and
-/// objects leave nothing (contract 6.4).
+/// objects leave nothing.
 pub(super) fn body(members: &Map<String, Value>) -> String {
     let mut flat = Vec::new();
     for (name, value) in members {
@@ -62,9 +62,9 @@ mod tests {
 
     use super::*;
 
-    /// Contract 8.2, last row; booleans read `true` and `false`.
+    /// As Fides's library for bodies encodes it, but that booleans read `true` and `false`.
     #[test]
-    fn golden_form_of_the_contract() {
+    fn a_form_is_encoded_as_fides_does() {
         let members = json!({
             "a": "b c", "x": null, "n": 1, "t": true, "l": ["p", "q"], "o": {"k": "v"}, "u": "é&=+", "s": "a/b:c~*",
         });

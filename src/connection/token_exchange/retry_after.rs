@@ -41,7 +41,7 @@ mod tests {
         super::retry_after(&response, DATE.minus(Seconds(60))).map(|wait| wait.0)
     }
 
-    /// D14: RFC 9110 §10.2.3: seconds, or a date, with what the platform takes it for, which takes much for a date.
+    /// RFC 9110 §10.2.3: seconds, or a date, with what the platform takes it for, which takes much for a date.
     #[test]
     fn a_wait_is_seconds_or_a_date() {
         let (date, no_date) = (DATE, UnixSeconds(0));

@@ -1,4 +1,4 @@
-//! The golden requests of contract 8.1 in definitions of our own, refresh, test and revocation requests.
+//! Golden requests, as Fides sends them, in definitions of our own, refresh, test and revocation requests.
 
 mod values;
 
@@ -236,7 +236,7 @@ fn golden_basic_request() {
     assert!(matches!(refused, Err(RequestProblem::Unusable { place: "host", .. })));
 }
 
-/// Contract 7.4: client credentials refresh by asking again.
+/// Client credentials refresh by asking again.
 #[test]
 fn client_credentials_refresh_with_what_they_have() {
     let client = |refresh: Value| {
@@ -310,7 +310,7 @@ fn revocation_is_offered_where_the_definition_has_it() {
     assert!(matches!(problem, Err(RequestProblem::NotOffered { .. })));
 }
 
-/// Of two parameters with one name the last value counts (contract 6.4).
+/// Of two parameters with one name the last value counts.
 #[test]
 fn repeated_parameters_collapse() {
     let flow = json!({"method": "POST", "path": "/t", "query_params": [

@@ -1,4 +1,4 @@
-//! Secrets against parameters (contract 5.3, 6.2, 9.9).
+//! Secrets against parameters.
 
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn defaults_are_filled_in_and_unknown_members_kept() {
     );
 }
 
-/// Contract 5.3: one message with all required names.
+/// One message with all required names.
 #[test]
 fn missing_secrets_are_answered_with_all_required_names() {
     let document = json!([{"name": "b"}, {"name": "d", "default_value": "x"}, {"name": "a", "default_value": ""}]);
@@ -79,7 +79,7 @@ fn values_have_the_right_type_and_are_among_the_options() {
     assert!(check(&document, &json!({"a": "1", "m": "y"})).is_ok());
 }
 
-/// A caller cannot inject a token (contract 5.3).
+/// A caller cannot inject a token.
 #[test]
 fn values_of_ours_are_dropped_unless_declared() {
     let secrets = json!({"access_token": "x", "refresh_token": "x", "code": "x", "state": "x", "k": "v"});
@@ -127,7 +127,7 @@ fn restricted_hosts_match_a_pattern() {
     assert!(check(&not_a_host, &json!({"site": "x"})).is_ok());
 }
 
-/// Contract 6.2: what is filled in must be as good as what is given.
+/// What is filled in must be as good as what is given.
 #[test]
 fn the_default_of_a_restricted_host_matches_its_allowed_values() {
     let wrong = |default: Value| {

@@ -207,7 +207,7 @@ fn a_lifetime_is_a_whole_number_of_seconds() {
     }
 }
 
-/// Contract 6.3: `ignore_errors` is true, false, or a list of status codes.
+/// `ignore_errors` is true, false, or a list of status codes.
 #[test]
 fn ignored_errors_are_read() {
     let request = |ignored: Value| Definition::from_document(with("/test_request/ignore_errors", ignored));

@@ -1,4 +1,4 @@
-//! Golden values of contract 8.2 that are JSON, and checklist row P5.
+//! Golden values: what Fides makes of a template that is JSON, and checklist row P5.
 
 use serde_json::json;
 
@@ -15,9 +15,9 @@ fn kind(template: &str) -> TemplateProblemKind {
     JsonTemplate::parse(template).unwrap_err().kind
 }
 
-/// Contract 8.2, the rows that are JSON.
+/// What Fides makes of each template.
 #[test]
-fn golden_values_of_the_contract() {
+fn json_is_filled_in_as_fides_does() {
     let secrets = json!({
         "a": "1", "n": 5, "b": true, "z": null, "e": "", "o": {"x": "y", "k": {"q": 2}}, "l": ["p", 3],
     });

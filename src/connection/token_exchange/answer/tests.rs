@@ -1,4 +1,4 @@
-//! Answers of providers: checklist K15, K16, L5, and architecture D28.
+//! Answers of providers: checklist K15, K16, L5, and how long what they give lives.
 
 mod members;
 
@@ -167,7 +167,7 @@ fn a_code_outside_of_an_error_is_none_in_a_success() {
     }
 }
 
-/// D14: what each problem is for the connection. Of a 504 nobody knows what became of the request.
+/// What each problem is for the connection. Of a 504 nobody knows what became of the request.
 #[test]
 fn every_problem_is_a_fault() {
     let token = "{\"access_token\": \"at\"}";
@@ -194,7 +194,7 @@ fn every_problem_is_a_fault() {
     }
 }
 
-/// L5, D14: codes that the definition names get out too, as it spells them; what it takes for more than a passing fault is a
+/// L5: codes that the definition names get out too, as it spells them; what it takes for more than a passing fault is a
 /// refusal, whatever the status. A code beats a status.
 #[test]
 fn a_definition_names_codes_and_statuses() {

@@ -106,7 +106,7 @@ fn hostile_hosts_stop_the_request() {
     }
 }
 
-/// Contract 6.4: what a missing value means by place, and how Fides words it.
+/// What a missing value means by place, and how Fides words it.
 #[test]
 fn missing_values_are_named() {
     let problem = build_with(refresh_request, &code_flow_with(&[]), &json!({"refresh_token": null}));

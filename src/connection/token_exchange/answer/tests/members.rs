@@ -54,7 +54,7 @@ fn lifetimes_are_read_within_their_range() {
     }
 }
 
-/// D28: the smaller of both, the one there is, or an hour.
+/// The smaller of both, the one there is, or an hour.
 #[test]
 fn the_smaller_lifetime_counts() {
     for (theirs, ours, lifetime) in [
