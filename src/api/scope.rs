@@ -1,4 +1,4 @@
-//! `GET /api/v1/oauth/scope` (Fides) and `/oauth/scopes` (the specification): every scope, in registry order. `GET
+//! `GET /api/v1/oauth/scope`, which is Fides's name, and `/oauth/scopes`: every scope, in registry order. `GET
 //! /api/v1/oauth/role`: the roles of Fides.
 
 use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard};

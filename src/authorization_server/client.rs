@@ -86,7 +86,7 @@ impl FromJson for PreviousSecret {
     }
 }
 
-/// What is shown of a client (contract section 1.4); the optional members only when set.
+/// What is shown of a client; the optional members only when set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClientView {
     /// Its id.
@@ -161,7 +161,7 @@ impl<Value> Edit<Value> {
     }
 }
 
-/// A partial update (contract section 1.5).
+/// A partial update.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ClientChange {
     /// The name; it cannot be removed.

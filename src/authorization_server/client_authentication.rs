@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(with_body(&format!("client_assertion=&{kind}")), Err(AuthenticationProblem::None));
     }
 
-    /// D5: as Fides, a whole pair in the form counts instead of Basic; half of one, or an assertion, is refused as ever.
+    /// As Fides, a whole pair in the form counts instead of Basic; half of one, or an assertion, is refused as ever.
     #[test]
     fn a_whole_pair_in_the_form_beats_basic_where_fides_is_followed() {
         let fides = |id: &str, body: &str| {

@@ -101,7 +101,7 @@ pub fn read_client_request(body: &Value, now: UnixSeconds) -> Result<ClientReque
 }
 
 /// Reads the body of `PUT /oauth/client/{client_id}`: what is absent stays; `description` and `jwks` are removed by
-/// `null`, `name` and `scopes` are not (contract section 1.5).
+/// `null`, `name` and `scopes` are not.
 ///
 /// # Errors
 /// 422 for another shape or an unknown member, 403 for a scope that does not exist.
@@ -457,7 +457,7 @@ mod tests {
         }
     }
 
-    /// Contract 1.5: what is absent stays; null removes a description, not a name.
+    /// What is absent stays; null removes a description, not a name.
     #[test]
     fn an_update_is_partial() {
         assert_eq!(read_client_change(&json!({})), Ok(ClientChange::default()));

@@ -30,7 +30,7 @@ mod tests {
         assert!(tokens.iter().all(|token| is_scope_token(token)));
     }
 
-    /// Contract 3.3: so many scopes each, sorted, all of Fides.
+    /// So many scopes each, sorted, all of Fides.
     #[test]
     fn the_roles_are_those_of_fides() {
         let roles: BTreeMap<String, Vec<String>> = serde_json::from_slice(ROLES).unwrap();

@@ -1,4 +1,4 @@
-//! Pages of a list: `page` and `size` in, `items`, `total`, `page`, `size`, `pages` out (contract section 1.4).
+//! Pages of a list: `page` and `size` in, `items`, `total`, `page`, `size`, `pages` out.
 //!
 //! Decides: bounds and defaults, which are those of Fides. Leaves to others: what is listed, and in which order.
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{json_text, validation::Issue};
 
-/// Largest page (contract section 1.4).
+/// Largest page.
 const PAGE_SIZE_LIMIT: u32 = 100;
 
 /// Page size when none is asked for.

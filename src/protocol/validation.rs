@@ -1,6 +1,6 @@
 //! What is wrong with a document, item by item, in the shape that Fides's clients read.
 //!
-//! Decides: the form of one item of a 422 answer (contract section 0.4). Leaves to others: the rules themselves.
+//! Decides: the form of one item of a 422 answer: kind, place, message. Leaves to others: the rules themselves.
 
 use std::borrow::Cow;
 

@@ -28,7 +28,7 @@ fn path_tricks_lead_nowhere() {
     }
 }
 
-/// Contract 5: a type may be called like a part of a connection, and a connection like the route.
+/// A type may be called like a part of a connection, and a connection like the route.
 #[test]
 fn types_and_connections_may_be_called_like_routes() {
     let instantiate = |kind: &str| Routed::To(Route::Instantiate(kind.to_owned()));

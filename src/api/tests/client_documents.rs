@@ -23,7 +23,7 @@ fn rotate(host: &Host, id: &str, body: &Value) -> (Answered, String) {
     (answer, secret)
 }
 
-/// Contract 1.4: newest first, the root client not among them, no secret anywhere (C10); a page past the end is empty.
+/// Newest first, the root client not among them, no secret anywhere (C10); a page past the end is empty.
 #[test]
 fn clients_are_listed_newest_first() {
     let host = Host::new();
@@ -49,7 +49,7 @@ fn clients_are_listed_newest_first() {
     }
 }
 
-/// Contract 1.5, C6: a client is shown whole; the root client and an unknown one are not there.
+/// C6: a client is shown whole; the root client and an unknown one are not there.
 #[test]
 fn a_client_is_shown_with_what_is_set() {
     let host = Host::new();
@@ -69,7 +69,7 @@ fn a_client_is_shown_with_what_is_set() {
     }
 }
 
-/// Contract 1.5: a partial update; null clears a description and leaves a name; nothing is a no-op that writes nothing.
+/// A partial update; null clears a description and leaves a name; nothing is a no-op that writes nothing.
 #[test]
 fn a_client_is_changed_member_by_member() {
     let host = Host::new();
@@ -92,7 +92,7 @@ fn a_client_is_changed_member_by_member() {
     assert!(is_good(&host, &id, &secret));
 }
 
-/// C8, C9, contract 1.5: what is wrong with a change or a rotation is said with its place, and nothing is stored.
+/// C8, C9: what is wrong with a change or a rotation is said with its place, and nothing is stored.
 #[test]
 fn a_malformed_change_or_rotation_changes_nothing() {
     let host = Host::new();
@@ -117,7 +117,7 @@ fn a_malformed_change_or_rotation_changes_nothing() {
     assert_eq!(host.memory.state(), before);
 }
 
-/// Contract 1.5, C10, C11: without a body the old secret is cut at once; tokens live on; the new one is shown this once.
+/// C10, C11: without a body the old secret is cut at once; tokens live on; the new one is shown this once.
 #[test]
 fn a_rotation_cuts_the_old_secret_at_once() {
     let host = Host::new();
@@ -227,7 +227,7 @@ fn nobody_takes_a_stronger_client_over() {
     assert_eq!(rotate(&equal).status, 200);
 }
 
-/// Contract 1.7, 3.3: eight roles with the scopes of each.
+/// Eight roles with the scopes of each.
 #[test]
 fn the_roles_are_listed() {
     let host = Host::new();

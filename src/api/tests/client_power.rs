@@ -130,7 +130,7 @@ fn client_ids_cannot_be_guessed_without_the_scope() {
     assert_eq!(host.call(&reader, "GET", "/oauth/client/nobody/scope", &Value::Null).status, 404);
 }
 
-/// A caller that may not use a route learns nothing about its body either (architecture 7: 422 after authentication).
+/// A caller that may not use a route learns nothing about its body either (422 comes after authentication).
 #[test]
 fn a_malformed_body_is_judged_after_the_caller() {
     let host = Host::new();

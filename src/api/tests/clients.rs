@@ -18,7 +18,7 @@ fn a_registered_client_gets_tokens_with_its_scopes() {
     assert_eq!((scope.status, scope.json()), (200, json!(["policy:read", "client:read"])));
 }
 
-/// Contract 1.3, C10, M6: exactly the two members in this order, hexadecimal, not to be stored by any cache.
+/// C10, M6: exactly the two members in this order, hexadecimal, not to be stored by any cache.
 #[test]
 fn a_created_client_is_answered_with_id_and_secret() {
     let host = Host::new();
@@ -32,7 +32,7 @@ fn a_created_client_is_answered_with_id_and_secret() {
     assert!(created.text().starts_with("{\"client_id\":"));
 }
 
-/// Contract 1.3, C9: object, bare array, `null`, nothing: all are fine; duplicates collapse, no scopes are no scopes.
+/// C9: object, bare array, `null`, nothing: all are fine; duplicates collapse, no scopes are no scopes.
 #[test]
 fn every_generation_of_the_body_is_understood() {
     let host = Host::new();
@@ -81,7 +81,7 @@ fn a_malformed_client_is_refused_with_places() {
     assert_eq!(host.memory.state(), before);
 }
 
-/// Contract 0.3: text that is no JSON, or of another content type: 422 with the place, never 500.
+/// Text that is no JSON, or of another content type: 422 with the place, never 500.
 #[test]
 fn a_body_that_is_no_json_is_refused() {
     let host = Host::new();
@@ -104,7 +104,7 @@ fn a_body_that_is_no_json_is_refused() {
     assert_eq!(host.send(&large.map(|_| Body::TooLarge)).status, 413);
 }
 
-/// Contract 1.3 as D1 has it: a scope that nobody knows is 403 with Fides's list, before and after creation.
+/// A scope that nobody knows is 403 with Fides's list, before and after creation.
 #[test]
 fn a_scope_that_does_not_exist_is_refused() {
     let host = Host::new();
@@ -127,7 +127,7 @@ fn a_scope_that_does_not_exist_is_refused() {
     assert_eq!(host.as_root("GET", &path, &Value::Null).json(), json!(["policy:read"]));
 }
 
-/// Contract 1.6: a bare array replaces all; an object is a 422.
+/// A bare array replaces all; an object is a 422.
 #[test]
 fn scopes_are_replaced_as_a_whole() {
     let host = Host::new();
@@ -144,7 +144,7 @@ fn scopes_are_replaced_as_a_whole() {
     }
 }
 
-/// Architecture 7: deleting is 200 `null` whether the client existed or not; its scopes are 404 without it.
+/// Deleting is 200 `null` whether the client existed or not; its scopes are 404 without it.
 #[test]
 fn an_unknown_client_has_no_scopes_and_is_deleted_already() {
     let host = Host::new();
@@ -195,7 +195,7 @@ fn a_change_that_storage_refused_is_no_success() {
     host.token(&id, &secret);
 }
 
-/// Contract 1.7 and the specification: both paths, in the order of the registry.
+/// Both paths, in the order of the registry.
 #[test]
 fn the_scopes_are_listed_under_both_names() {
     let host = Host::new();

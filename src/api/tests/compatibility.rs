@@ -1,4 +1,4 @@
-//! `FIDES_COMPATIBILITY`: the six deviations (D5), each beside what the RFCs want.
+//! `FIDES_COMPATIBILITY`: the six deviations, each beside what the RFCs want.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn multipart(fields: &[(&str, &str)]) -> http::Request<Body> {
     request.map(|_| Body::Complete(body.into_bytes()))
 }
 
-/// D5, T9: `grant_type` missing or empty; any other value is refused as ever, T10, and so is a repeated one, T6.
+/// T9: `grant_type` missing or empty; any other value is refused as ever, T10, and so is a repeated one, T6.
 #[test]
 fn as_fides_a_missing_grant_type_is_the_only_one_there_is() {
     let (fides, strict) = both();
@@ -49,7 +49,7 @@ fn as_fides_a_missing_grant_type_is_the_only_one_there_is() {
     }
 }
 
-/// D5, T3: a multipart form; the rules for parameters are those of the other form: T6, T7, T24.
+/// T3: a multipart form; the rules for parameters are those of the other form: T6, T7, T24.
 #[test]
 fn as_fides_a_token_request_may_be_multipart() {
     let (fides, strict) = both();
@@ -81,7 +81,7 @@ fn as_fides_a_token_request_may_be_multipart() {
     assert_error(&fides.send(&too_large), 413, "invalid_request");
 }
 
-/// D5, T14: credentials in the form count, those in the header are not looked at; T6: no parameter comes twice.
+/// T14: credentials in the form count, those in the header are not looked at; T6: no parameter comes twice.
 #[test]
 fn as_fides_form_credentials_beat_basic() {
     let (fides, strict) = both();
@@ -99,7 +99,7 @@ fn as_fides_form_credentials_beat_basic() {
     assert_error(&fides.send(&elsewhere), 400, "invalid_request");
 }
 
-/// D5, B3, B4, B6, B7, B9: one 403 without a challenge for every bearer token that cannot be used.
+/// B3, B4, B6, B7, B9: one 403 without a challenge for every bearer token that cannot be used.
 #[test]
 fn as_fides_an_unusable_bearer_token_is_forbidden() {
     let (fides, strict) = both();
@@ -141,7 +141,7 @@ fn as_fides_an_unusable_bearer_token_is_forbidden() {
     assert_eq!(fides.call(&token, "GET", "/oauth/scope", &Value::Null).status, 200);
 }
 
-/// D5, contract 1.2: when the token expires, as Fides writes it.
+/// When the token expires, as Fides writes it.
 #[test]
 fn as_fides_the_token_answer_says_when_the_token_expires() {
     let (fides, strict) = both();
@@ -151,7 +151,7 @@ fn as_fides_the_token_answer_says_when_the_token_expires() {
     assert!(strict.send(&form(TOKEN, GOOD)).json().get("expires_at").is_none());
 }
 
-/// D5, contract 7.2: the callback in Fides's words, with our status; L5: the provider's text is not repeated.
+/// The callback in Fides's words, with our status; L5: the provider's text is not repeated.
 #[test]
 fn as_fides_the_callback_speaks_its_words() {
     let (fides, strict) = both();

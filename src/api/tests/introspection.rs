@@ -238,7 +238,7 @@ fn the_metadata_is_true() {
     }
 }
 
-/// D10, RFC 7517: whoever has the key set can verify our tokens without us.
+/// RFC 7517: whoever has the key set can verify our tokens without us.
 #[test]
 fn the_published_key_verifies_our_tokens() {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -18,7 +18,7 @@ fn request_id(own: &[u8]) -> String {
     id
 }
 
-/// Contract 0.3: a harmless id is repeated, any other replaced by 32 hexadecimal digits.
+/// A harmless id is repeated, any other replaced by 32 hexadecimal digits.
 #[test]
 fn a_harmless_request_id_is_repeated() {
     let longest = "x".repeat(128);
@@ -35,7 +35,7 @@ fn a_harmless_request_id_is_repeated() {
     assert_ne!(request_id(b""), request_id(b""));
 }
 
-/// Contract 0.3, T34: paths that nobody knows, methods that nobody serves.
+/// T34: paths that nobody knows, methods that nobody serves.
 #[test]
 fn unknown_paths_and_methods_are_answered_in_json() {
     let host = Host::new();
@@ -66,7 +66,7 @@ fn unknown_paths_and_methods_are_answered_in_json() {
     }
 }
 
-/// Contract 0.3: every route is served with one slash at the end too.
+/// Every route is served with one slash at the end too.
 #[test]
 fn a_path_may_end_in_a_slash() {
     let host = Host::new();
@@ -124,7 +124,7 @@ fn health_asks_nobody() {
     }
 }
 
-/// D20, T41, E6: what is missing is named by setting, never by value; all routes that need it are closed.
+/// T41, E6: what is missing is named by setting, never by value; all routes that need it are closed.
 #[test]
 fn settings_that_are_missing_are_named_and_close_the_routes() {
     let host = Host::with(&[

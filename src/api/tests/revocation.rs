@@ -27,7 +27,7 @@ fn a_token_ends_on_the_second() {
     assert_eq!((read(&host, &known), read(&host, &fresh)), (401, 401));
 }
 
-/// J17, D29: a lost scope is refused for that scope only, at once; given back, it works again.
+/// J17: a lost scope is refused for that scope only, at once; given back, it works again.
 #[test]
 fn a_lost_scope_is_refused_and_the_others_stay() {
     let host = Host::new();

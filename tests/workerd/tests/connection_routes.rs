@@ -30,7 +30,7 @@ fn with_api(token: usize) -> Mock {
     })
 }
 
-/// Contract 5.4, L5, S15: the provider's API is really called with the live token, renewed first; what is found is kept; a
+/// L5, S15: the provider's API is really called with the live token, renewed first; what is found is kept; a
 /// provider's words are not repeated.
 #[test]
 fn a_test_calls_the_api_with_a_live_token() {
@@ -56,7 +56,7 @@ fn a_test_calls_the_api_with_a_live_token() {
     assert_kept_secret(&mut postern, "shop", &["of-the-mock-provider", "saassecret"]);
 }
 
-/// Contract 5.3: secrets are tested as they are saved.
+/// Secrets are tested as they are saved.
 #[test]
 fn new_secrets_are_tested() {
     let mock = with_api(1);
@@ -128,7 +128,7 @@ fn a_deletion_revokes_at_the_provider() {
     assert!(!log.contains("leak-of-provider") && !log.contains("of-the-mock-provider"), "{log}");
 }
 
-/// Contract 5.5: definitions are checked without being stored, remembered for a while, and can go.
+/// Definitions are checked without being stored, remembered for a while, and can go.
 #[test]
 fn definitions_are_checked_remembered_and_deleted() {
     let mut postern = Postern::start(Setup::new());
@@ -164,7 +164,7 @@ fn definitions_are_checked_remembered_and_deleted() {
     drop(history(&postern, "", 404));
 }
 
-/// Contract 5.1: the filters of the database are those of the tests in memory.
+/// The filters of the database are those of the tests in memory.
 #[test]
 fn the_list_can_be_filtered() {
     let mock = with_api(1);

@@ -179,7 +179,7 @@ fn kind(definition: &str) -> String {
     line.expect("a definition has a type").trim().to_ascii_lowercase()
 }
 
-/// K7: the shapes of the definitions in use (contract 8.1), once with PKCE and once without: then all is as Fides sends it.
+/// K7: the shapes of the definitions in use, once with PKCE and once without: then all is as Fides sends it.
 #[test]
 fn definitions_of_the_project_send_what_is_written_down() {
     let expectations = expectations();
@@ -193,7 +193,7 @@ fn definitions_of_the_project_send_what_is_written_down() {
     }
 }
 
-/// Contract 8.1: a content type without a body is sent, and no body.
+/// A content type without a body is sent, and no body.
 #[test]
 fn a_content_type_without_a_body_is_sent() {
     let definition = OWN[3].replace(
@@ -244,7 +244,7 @@ fn only_hosts_on_both_lists_are_asked() {
     assert_eq!(hosts, ["api.eu.basic-service.example"]);
 }
 
-/// Contract 8.1: definitions written for Fides, unchanged.
+/// Definitions written for Fides, unchanged.
 #[test]
 fn definitions_given_by_a_folder_send_what_is_written_down() {
     let Some(folder) = env::var_os("POSTERN_CONNECTORS") else { return };

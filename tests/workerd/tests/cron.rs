@@ -69,7 +69,7 @@ fn one_tick_renews_all_that_is_due_and_the_next_none() {
     assert_eq!(sweep(&postern, &root), [1, 1, 0]);
 }
 
-/// K18, D14: a provider that is down is left alone for a while that grows, and forgiven when it is back.
+/// K18: a provider that is down is left alone for a while that grows, and forgiven when it is back.
 #[test]
 fn a_provider_that_is_down_is_backed_off_from_and_recovers() {
     let clock = Clock::new();
@@ -151,7 +151,7 @@ fn overlapping_ticks_renew_once() {
     assert_eq!(mock.count("/token"), 2);
 }
 
-/// B8, D26: the sweep by HTTP is for clients with its scope.
+/// B8: the sweep by HTTP is for clients with its scope.
 #[test]
 fn the_sweep_by_http_needs_its_own_scope() {
     let postern = Postern::start(Setup::new());

@@ -34,7 +34,7 @@ fn the_token_of_a_deleted_client_is_refused_on_the_next_management_call() {
     drop(postern.get(&format!("{gone}/scope")).bearer(&root).send().expect_status(404));
 }
 
-/// J17, D29: one scope taken away closes the routes of that scope only, for tokens that exist already too.
+/// J17: one scope taken away closes the routes of that scope only, for tokens that exist already too.
 #[test]
 fn a_scope_that_was_taken_away_closes_its_routes_only() {
     let postern = Postern::start(Setup::new());

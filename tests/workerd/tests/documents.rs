@@ -101,7 +101,7 @@ fn basic_credentials_with_reserved_characters_are_encoded_first() {
     assert_eq!(requests[0].field("client_secret"), None);
 }
 
-/// D16: as in production, over https to a public name; nothing of ours is told but what the definition says.
+/// As in production, over https to a public name; nothing of ours is told but what the definition says.
 #[test]
 fn a_provider_with_a_public_name_is_asked_by_https() {
     let mock = provider(|_, _| None);
@@ -169,7 +169,7 @@ fn a_host_that_is_not_public_is_refused_and_never_called() {
     assert_eq!(mock.requests().len(), 0);
 }
 
-/// Contract 5.2 and 1.4: some of a list may fail; pages are cut as asked.
+/// Some of a list may fail; pages are cut as asked.
 #[test]
 fn connections_are_saved_in_bulk_and_listed_in_pages() {
     let postern = Postern::start(Setup::new());

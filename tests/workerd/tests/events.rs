@@ -95,7 +95,7 @@ fn sweep(postern: &Postern, root: &str) {
     drop(postern.post("/api/v1/sweep").bearer(root).send().expect_status(200));
 }
 
-/// D12, E8, L5: the provider ends the grant: the message says so, and holds a link that works and is kept nowhere.
+/// E8, L5: the provider ends the grant: the message says so, and holds a link that works and is kept nowhere.
 #[test]
 fn a_message_is_genuine_and_its_link_works() {
     let clock = Clock::new();

@@ -107,7 +107,7 @@ fn assert_provider_fault(answer: &Answer, name: &str) {
     }
 }
 
-/// K15, S8, D14, L5: trouble while a token is renewed. The old one is served while it lives; afterwards one try, one
+/// K15, S8, L5: trouble while a token is renewed. The old one is served while it lives; afterwards one try, one
 /// wait; and then the old refresh token still works.
 #[test]
 fn a_provider_in_trouble_costs_nothing_but_time() {
@@ -240,7 +240,7 @@ fn wait_for(mocks: &[Mock], count: usize) {
     panic!("not asked {count} times: {mocks:?}");
 }
 
-/// K18, D14: the refresh token is dead. The access token is served while it lives; then a person is asked for, and the
+/// K18: the refresh token is dead. The access token is served while it lives; then a person is asked for, and the
 /// provider is not called again.
 #[test]
 fn a_refused_refresh_token_asks_for_a_person_and_leaves_the_provider_alone() {

@@ -177,7 +177,7 @@ fn what_was_answered_survives_a_crash_of_the_same_moment() {
     assert_eq!((mock.count("/token"), mock.requests().len()), (1, 2), "a token request, a revocation");
 }
 
-/// K17, D14: the provider has rotated the refresh token; a new definition must not lose the new one.
+/// K17: the provider has rotated the refresh token; a new definition must not lose the new one.
 #[test]
 fn a_definition_that_is_replaced_during_a_renewal_does_not_lose_the_rotated_token() {
     let stage = stage(2);

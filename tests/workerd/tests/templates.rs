@@ -31,7 +31,7 @@ fn types(postern: &Postern, root: &str) -> Vec<String> {
     types.filter_map(|item| item.get("identifier")?.as_str().map(str::to_owned)).collect()
 }
 
-/// Contract 5.6, 5.7: from registration to a live token; all of it outlives a crash; deletion takes the template alone.
+/// From registration to a live token; all of it outlives a crash; deletion takes the template alone.
 #[test]
 fn a_template_lives_from_registration_over_use_and_crash_to_deletion() {
     let mock = provider(|_, _| None);

@@ -92,7 +92,7 @@ fn assert_token_members(answer: &Answer) {
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
 }
 
-/// The specification, steps (a) and (b), by code flow. T29, B8, R6, E8, L1, L7, K17.
+/// T29, B8, R6, E8, L1, L7, K17: from the first client over consent to a token that is renewed, by code flow.
 #[test]
 fn a_connection_by_code_flow_lives_from_consent_over_renewal_and_crash_and_leaves_no_secret_behind() {
     let clock = Clock::new();
@@ -137,7 +137,7 @@ fn a_connection_by_code_flow_lives_from_consent_over_renewal_and_crash_and_leave
     assert_kept_secret(&mut postern, "shop", &secrets);
 }
 
-/// The specification, steps (a) and (b), by client credentials. R6, E8, L1.
+/// R6, E8, L1: from the first client to a token that is renewed, by client credentials.
 #[test]
 fn a_connection_by_client_credentials_lives_from_first_read_over_renewal_and_crash_and_leaves_no_secret_behind() {
     let clock = Clock::new();

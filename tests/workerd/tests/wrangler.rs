@@ -206,7 +206,7 @@ fn await_origin(lines: &Receiver<String>) -> String {
     panic!("wrangler did not get ready:\n{}", printed.join("\n"));
 }
 
-/// D22, D27: settings, tokens, all kinds of objects, KV and the cron path, in the server that `npm start` runs.
+/// Settings, tokens, all kinds of objects, KV and the cron path, in the server that `npm start` runs.
 #[test]
 fn the_worker_runs_in_wrangler_dev_as_configured() {
     let mut wrangler = Wrangler::start();

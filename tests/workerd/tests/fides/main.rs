@@ -166,7 +166,7 @@ fn replay(sample: &Value, differences: &Differences) -> (Vec<String>, Vec<String
     (names, faults)
 }
 
-/// D5, T9, T10, T14, B3, B7, B9: the switch makes Postern a drop-in, but for what security and the specification forbid.
+/// T9, T10, T14, B3, B7, B9: the switch makes Postern a drop-in, but for the differences that are listed with their reasons.
 #[test]
 fn recorded_requests_are_answered_as_recorded_or_as_the_list_of_differences_says() {
     let differences = Differences::read(DIFFERENCES, README);

@@ -153,7 +153,7 @@ fn assert_told(stage: &Stage, name: &str, status: u16) {
     assert_eq!(calls(stage), before + 1, "{name}");
 }
 
-/// K15, K18, D14, L5: all in a row, to one connection: what one fault leaves behind would show in the next.
+/// K15, K18, L5: all in a row, to one connection: what one fault leaves behind would show in the next.
 #[test]
 fn each_fault_is_told_and_waited_for_and_over_when_the_provider_is_well_again() {
     let stage = connected();
@@ -218,7 +218,7 @@ fn an_unusual_answer_is_taken() {
     let rows = [
         ("a life as text", with("expires_in", json!("60")), TTL),
         ("a life with a fraction", with("expires_in", json!(60.5)), TTL),
-        // D28: one hour, where neither the answer nor the definition says anything.
+        // One hour, where neither the answer nor the definition says anything.
         ("no life", with("expires_in", Value::Null), 3_600),
         ("a life of nothing", with("expires_in", json!(0)), 3_600),
         ("a type in small letters", with("token_type", json!("bearer")), TTL),

@@ -36,7 +36,7 @@ fn short(setup: Setup) -> Scene {
     scene
 }
 
-/// D13: the alarm alone renews, without tick and reader; where there are no alarms nothing happens until the tick, which
+/// The alarm alone renews, without tick and reader; where there are no alarms nothing happens until the tick, which
 /// suffices.
 #[test]
 fn an_alarm_renews_what_is_due_and_without_alarms_the_tick_does() {
@@ -54,7 +54,7 @@ fn an_alarm_renews_what_is_due_and_without_alarms_the_tick_does() {
     assert_eq!(with.calls(), 2, "the alarm rang again");
 }
 
-/// D13, R6: the alarm was due while the process was dead: it rings after the restart. Without alarms the tick comes.
+/// R6: the alarm was due while the process was dead: it rings after the restart. Without alarms the tick comes.
 #[test]
 fn an_alarm_that_was_due_during_an_outage_rings_after_it() {
     let mut scene = Scene::of(Setup::new(), &["shop"]);
@@ -76,7 +76,7 @@ fn an_alarm_that_was_due_during_an_outage_rings_after_it() {
     assert_eq!(scene.calls(), 2);
 }
 
-/// D13, K18: the alarm also comes back after a fault, when the back-off is over.
+/// K18: the alarm also comes back after a fault, when the back-off is over.
 #[test]
 fn an_alarm_comes_back_after_the_back_off() {
     let mut scene = Scene::of(Setup::new(), &["shop"]);

@@ -119,7 +119,7 @@ fn assert_recovers(scene: &Scene) {
     assert_eq!(scene.ahead("shop", "last_at").abs() / 60, 0, "{shown}");
 }
 
-/// K15, K18, D14: the provider fails: it is asked again after a back-off that begins at half a minute.
+/// K15, K18: the provider fails: it is asked again after a back-off that begins at half a minute.
 #[test]
 fn a_provider_that_fails_is_asked_again_after_a_back_off() {
     for row in [
@@ -223,7 +223,7 @@ fn a_refusal_after_a_lost_answer_asks_for_a_person() {
     assert_over(&scene, 3);
 }
 
-/// K18, D14: the grant is over: the access token is served while it lives, then a person is asked for.
+/// K18: the grant is over: the access token is served while it lives, then a person is asked for.
 #[test]
 fn a_refused_grant_is_served_out_and_never_asked_for_again() {
     for (status, code) in [(400, "invalid_grant"), (401, "invalid_grant"), (400, "bad_refresh_token")] {
