@@ -51,7 +51,7 @@ impl ConnectorTemplate {
     /// # Errors
     /// Everything that is wrong (422), the places from the document's outside.
     pub fn check(document: Value, source: &str, policy: &OutboundPolicy) -> Result<(Self, Value), Vec<Issue>> {
-        let definition = definition_of(&document, SAMPLE_KEY)?;
+        let definition = sample(&document)?;
         let kind = definition.kind().to_owned();
         let entry = entry(&definition);
         let (root, place) = root(&document);
@@ -81,11 +81,7 @@ impl ConnectorTemplate {
     /// The template of a stored form.
     #[must_use]
     pub fn read(stored: &str) -> Option<Self> {
-        Self::of(serde_json::from_slice(stored.as_bytes()).ok()?)
-    }
-
-    /// The template of a stored form that is read already.
-    fn of(mut stored: Value) -> Option<Self> {
+        let mut stored: Value = serde_json::from_slice(stored.as_bytes()).ok()?;
         let mut take = |name: &str| stored.get_mut(name).map(Value::take);
         match (take("kind"), take("document"), take("source")) {
             (Some(Value::String(kind)), Some(document), Some(Value::String(source))) => {
@@ -106,7 +102,7 @@ impl ConnectorTemplate {
     /// # Errors
     /// 503 when the stored document is no longer a good one.
     pub fn secret_schema(&self) -> Result<SecretSchema, PortError> {
-        let definition = definition_of(&self.document, SAMPLE_KEY);
+        let definition = sample(&self.document);
         definition
             .map(|definition| SecretSchema::of(&definition))
             .map_err(|_| PortError(format!("the stored template '{}' is no longer valid", self.kind)))
@@ -155,9 +151,9 @@ pub fn is_kind(text: &str) -> bool {
     (1..=KIND_LIMIT).contains(&text.len()) && text.bytes().all(allowed) && !matches!(text, "." | "..")
 }
 
-/// The definition of one connection.
-fn definition_of(document: &Value, key: &str) -> Result<Definition, Vec<Issue>> {
-    Definition::from_document(instantiate(document.clone(), key))
+/// The definition of some connection.
+fn sample(document: &Value) -> Result<Definition, Vec<Issue>> {
+    Definition::from_document(instantiate(document.clone(), SAMPLE_KEY))
 }
 
 /// The object that holds the members, and the step to it.

@@ -81,8 +81,6 @@ pub struct Definition {
     name: String,
     /// `type`, in lower case.
     kind: String,
-    /// `description`.
-    description: String,
     /// `version`.
     version: String,
     /// `connector_params` in order.
@@ -147,12 +145,6 @@ impl Definition {
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
-    }
-
-    /// `description`.
-    #[must_use]
-    pub fn description(&self) -> &str {
-        &self.description
     }
 
     /// `version`.
@@ -265,6 +257,7 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
     }
     let text = |name: &str, issues: &mut Issues| root.member(name).text(issues).map(str::to_owned);
     let (name, kind) = (text("name", issues), text("type", issues));
+    // It must be there, and is only shown.
     let (description, version) = (text("description", issues), text("version", issues));
     let parameters = parameter::read(&root.member("connector_params"), issues);
     let references: Vec<String> = root
@@ -286,12 +279,12 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
     let test_request = read_test_request(&root.member("test_request"), &[&known, kept].concat(), &test_values, issues);
     root.member("endpoints").elements(issues);
     let allowed_hosts = hosts::read_allowed(&root.member("allowed_hosts"), issues);
+    description?;
     Some(Definition {
         document: Value::Null,
         fides_key: fides_key?.to_owned(),
         name: name?,
         kind: kind?.to_ascii_lowercase(),
-        description: description?,
         version: version?,
         parameters,
         references,

@@ -92,18 +92,6 @@ pub enum DirectAuthentication {
 }
 
 impl Authentication {
-    /// The name of the strategy.
-    #[must_use]
-    pub const fn strategy(&self) -> &'static str {
-        match self {
-            Self::AuthorizationCode(_) => "oauth2_authorization_code",
-            Self::ClientCredentials(_) => "oauth2_client_credentials",
-            Self::Direct(DirectAuthentication::Basic { .. }) => "basic",
-            Self::Direct(DirectAuthentication::Bearer { .. }) => "bearer",
-            Self::Direct(DirectAuthentication::ApiKey { .. }) => "api_key",
-        }
-    }
-
     /// The secrets without which the strategy cannot start.
     #[must_use]
     pub const fn required_secrets(&self) -> &'static [&'static str] {

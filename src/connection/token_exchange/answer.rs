@@ -46,9 +46,7 @@ pub struct TokenAnswer {
     pub token_type: Option<String>,
     /// None where the provider gave none: an older one stays valid (RFC 6749 §6).
     pub refresh_token: Option<SecretText>,
-    /// How long the access token lives.
-    pub lifetime: Seconds,
-    /// When it ends.
+    /// When the access token ends.
     pub expires_at: UnixSeconds,
     /// What was granted, where the provider says it (RFC 6749 §3.3): as granted, also if fewer than asked for (K16).
     pub scope: Option<String>,
@@ -56,11 +54,11 @@ pub struct TokenAnswer {
     pub kept: Kept,
 }
 
-/// Reads the answer to a token or refresh request that arrived at `now`.
+/// Reads the answer to a token or refresh request that was sent at `now`: the token may be as old as that.
 ///
-/// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour. An `expires_in`
-/// of 0, null or nothing counts as not there, as in Fides. Members whose names are in `keep` are kept. What `faults` takes
-/// for more than a passing fault of the provider is a refusal, whatever its status.
+/// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour. An `expires_in` of 0, null
+/// or nothing counts as not there, as in Fides. Members that the rules name are kept. What their `faults` take for more than a
+/// passing fault of the provider is a refusal, whatever its status.
 ///
 /// # Errors
 ///
@@ -99,7 +97,6 @@ pub fn read_answer(
         access_token,
         token_type,
         refresh_token,
-        lifetime,
         expires_at: now.plus(lifetime),
         scope: scope(&members),
         kept: Kept::of(&members, &rules.keep),

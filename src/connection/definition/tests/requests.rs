@@ -160,19 +160,17 @@ fn strategies_are_known_by_name() {
             "value_error client_config/authentication/strategy: Value error, Strategy 'nope' does not exist. Valid strategies are [api_key, basic, bearer, oauth2_authorization_code, oauth2_client_credentials]"
         ]
     );
-    for (strategy, configuration) in [
-        ("basic", json!({"username": "<domain>"})),
-        ("bearer", json!({"token": "<domain>"})),
-        ("api_key", json!({"headers": [{"name": "X-Key", "value": "<domain>"}]})),
-        (
-            "oauth2_client_credentials",
-            json!({"token_request": {"method": "POST", "path": "/t"}, "authorization_request": 1}),
-        ),
-    ] {
+    let read = |strategy: &str, configuration: Value| {
         let document = with(authentication, json!({"strategy": strategy, "configuration": configuration}));
-        let definition = Definition::from_document(document).unwrap();
-        assert_eq!(definition.authentication().unwrap().strategy(), strategy);
-    }
+        Definition::from_document(document).unwrap().authentication().unwrap().clone()
+    };
+    let (basic, bearer) = (json!({"username": "<domain>"}), json!({"token": "<domain>"}));
+    let api_key = json!({"headers": [{"name": "X-Key", "value": "<domain>"}]});
+    let client = json!({"token_request": {"method": "POST", "path": "/t"}, "authorization_request": 1});
+    assert!(matches!(read("basic", basic), Authentication::Direct(DirectAuthentication::Basic { .. })));
+    assert!(matches!(read("bearer", bearer), Authentication::Direct(DirectAuthentication::Bearer { .. })));
+    assert!(matches!(read("api_key", api_key), Authentication::Direct(DirectAuthentication::ApiKey { .. })));
+    assert!(matches!(read("oauth2_client_credentials", client), Authentication::ClientCredentials(_)));
     for (strategy, configuration) in [
         ("basic", json!({})),
         ("basic", Value::Null),

@@ -46,13 +46,13 @@ fn recorded_answers_are_understood() {
 
     let answer = read(201, "text/html", include_str!("../../../../fixtures/provider/refresh_answer.json")).unwrap();
     assert_eq!(answer.access_token.expose(), "at-8");
-    assert_eq!((answer.refresh_token, answer.lifetime, answer.scope), (None, Seconds(900), None));
+    assert_eq!((answer.refresh_token, answer.expires_at, answer.scope), (None, NOW.plus(Seconds(900)), None));
 
     let form = include_str!("../../../../fixtures/provider/form_answer.txt");
     for content_type in ["application/x-www-form-urlencoded", "text/plain", ""] {
         let answer = read(200, content_type, form).unwrap();
         assert_eq!(answer.access_token.expose(), "at-form");
-        assert_eq!((answer.lifetime, answer.scope.as_deref()), (Seconds(600), Some("a,b")));
+        assert_eq!((answer.expires_at, answer.scope.as_deref()), (NOW.plus(Seconds(600)), Some("a,b")));
     }
 }
 
