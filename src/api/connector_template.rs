@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{Context, OK, Ports, answer::Answer, connection_type::Wanted, error::ApiError, guard, input, route::Route};
 use crate::{
     connection::{
-        authorization,
         connector_template::{self, ConnectorTemplate},
+        outbound::OutboundPolicy,
     },
     ports::PortError,
     protocol::time::UnixSeconds,
@@ -69,7 +69,7 @@ fn checked<P>(context: &Context<'_, P>) -> Result<(ConnectorTemplate, Value), Ap
     refuse_archive(context.request)?;
     let document = input::document(context.request)?;
     let source = String::from_utf8_lossy(input::bytes(context.request)?);
-    let policy = authorization::policy(&context.deployment.settings);
+    let policy = OutboundPolicy::of(&context.deployment.settings);
     ConnectorTemplate::check(document, &source, &policy).map_err(|issues| {
         let issues: Vec<_> = issues.into_iter().map(|issue| issue.within(&["body".into()])).collect();
         ApiError::unprocessable(&issues)

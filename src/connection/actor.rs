@@ -32,6 +32,7 @@ use super::{
     envelope::{Envelope, Place, Unopened, Vault},
     fault::Fault,
     key::ConnectionKey,
+    outbound::OutboundPolicy,
     record::{Part, Profile, ProfileInput, Record},
     secrets::Extent,
     template::values::Values,
@@ -110,6 +111,10 @@ pub struct Actor<P> {
     key: ConnectionKey,
     /// Seals and opens its secrets.
     vault: Vault,
+    /// Whom this deployment may talk to.
+    policy: OutboundPolicy,
+    /// Where providers send browsers back.
+    callback: SecretText,
     /// The outside.
     ports: P,
     /// What is stored, as last read or written: nobody else writes it.
@@ -143,10 +148,13 @@ impl<P: ObjectPorts> Actor<P> {
     #[must_use]
     pub fn new(settings: Rc<Settings>, key: ConnectionKey, ports: P) -> Rc<Self> {
         let vault = Vault::new(&settings, key.as_str());
+        let callback = SecretText::new(settings.public_url.callback());
         Rc::new(Self {
+            policy: OutboundPolicy::of(&settings),
             settings,
             key,
             vault,
+            callback,
             ports,
             record: RefCell::default(),
             live: RefCell::default(),
@@ -232,8 +240,7 @@ impl<P: ObjectPorts> Actor<P> {
         }
         let secrets = self.secrets(record)?;
         // `redirect_uri` has a default: our own callback.
-        let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let values = Values::new().with("redirect_uri", &redirect_uri).with_all(&secrets);
+        let values = Values::new().with("redirect_uri", &self.callback).with_all(&secrets);
         let missing = token_exchange::missing_secrets(definition, &values);
         if missing.is_empty() {
             Ok((Rc::clone(definition), secrets))

@@ -68,7 +68,7 @@ pub fn begin(
         values = values.with("code_challenge", challenge);
     }
     let challenge = challenge.as_ref().map(SecretText::expose);
-    let url = token_exchange::authorization_url(definition, &values, challenge, &policy(settings))
+    let url = token_exchange::authorization_url(definition, &values, challenge, &OutboundPolicy::of(settings))
         .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
     Ok(Begun { url, state, verifier })
 }
@@ -129,16 +129,6 @@ pub fn check_issuer(
 /// Where the person and the code are sent; nowhere, as long as definition and secrets name no address that is allowed.
 #[must_use]
 pub fn addresses(definition: &Definition, secrets: &Map<String, Value>, settings: &Settings) -> [Option<Url>; 2] {
-    let (values, policy) = (Values::new().with_all(secrets), policy(settings));
+    let (values, policy) = (Values::new().with_all(secrets), OutboundPolicy::of(settings));
     [Action::Authorize, Action::Access].map(|action| token_exchange::address(definition, action, &values, &policy).ok())
-}
-
-/// Whom this deployment may talk to.
-#[must_use]
-pub fn policy(settings: &Settings) -> OutboundPolicy {
-    OutboundPolicy {
-        allow_loopback: settings.allow_loopback_providers,
-        own_host: Some(settings.public_url.authority().to_owned()),
-        allowed_hosts: settings.allowed_hosts.clone(),
-    }
 }

@@ -10,7 +10,10 @@
 use thiserror::Error;
 use url::{Host, Url};
 
-use crate::protocol::host::{HostList, is_below, is_dns_name};
+use crate::{
+    config::Settings,
+    protocol::host::{HostList, is_below, is_dns_name},
+};
 
 /// Names that never mean a public host, themselves and everything below them (RFC 6761, RFC 6762, RFC 8375, ICANN's
 /// reservation of `internal`).
@@ -25,6 +28,18 @@ pub struct OutboundPolicy {
     pub own_host: Option<String>,
     /// `ALLOWED_HOSTS`.
     pub allowed_hosts: HostList,
+}
+
+impl OutboundPolicy {
+    /// Whom this deployment may talk to.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            allow_loopback: settings.allow_loopback_providers,
+            own_host: Some(settings.public_url.authority().to_owned()),
+            allowed_hosts: settings.allowed_hosts.clone(),
+        }
+    }
 }
 
 /// Why a URL may not be used. No variant says anything about the network (S15).

@@ -8,7 +8,6 @@ use http::Method;
 use serde_json::Value;
 
 use super::{
-    authorization,
     event::{Event, Outbox},
     fault::Fault,
     outbound::{self, OutboundPolicy, OutboundProblem},
@@ -54,7 +53,7 @@ const SIGNATURE: FieldName = FieldName::lower_case("webhook-signature");
 pub fn target(settings: &Settings) -> Result<Option<&Webhook>, OutboundProblem> {
     let Some(webhook) = &settings.webhook else { return Ok(None) };
     let everywhere = HostList::default;
-    let policy = OutboundPolicy { allowed_hosts: everywhere(), ..authorization::policy(settings) };
+    let policy = OutboundPolicy { allowed_hosts: everywhere(), ..OutboundPolicy::of(settings) };
     outbound::check(&webhook.url, &policy, &everywhere()).map(|()| Some(webhook))
 }
 

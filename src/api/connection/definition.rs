@@ -6,10 +6,10 @@ use super::{admitted, managed, refused};
 use crate::{
     api::{Context, OK, Ports, answer::Answer, error::ApiError, guard, input},
     connection::{
-        authorization,
         command::{Command, Refusal, Reply},
         definition::Definition,
         key::ConnectionKey,
+        outbound::OutboundPolicy,
     },
     protocol::validation::Issue,
 };
@@ -72,7 +72,7 @@ pub(in crate::api) async fn snapshot<P: Ports>(
 pub(in crate::api) async fn validate<P: Ports>(context: &Context<'_, P>) -> Result<Answer, ApiError> {
     guard::admit(context).await?;
     let definition = Definition::from_document(input::document(context.request)?).and_then(|definition| {
-        let issues = definition.check_hosts(&authorization::policy(&context.deployment.settings));
+        let issues = definition.check_hosts(&OutboundPolicy::of(&context.deployment.settings));
         if issues.is_empty() { Ok(definition) } else { Err(issues) }
     });
     let definition = definition.map_err(|issues| {

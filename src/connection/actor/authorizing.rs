@@ -28,8 +28,7 @@ impl<P: ObjectPorts> Actor<P> {
     pub(super) async fn begin_unbound(&self, return_to: Option<String>) -> Result<Reply, Stop> {
         let record = self.existing()?;
         let ready = self.ready(&record, true)?;
-        let own = self.settings.public_url.callback();
-        let returns_to_us = ready.1.get("redirect_uri").is_none_or(|uri| *uri == own);
+        let returns_to_us = ready.1.get("redirect_uri").is_none_or(|uri| *uri == self.callback.expose());
         if self.settings.require_browser_binding && returns_to_us {
             return Err(Refusal::BindingRequired.into());
         }
@@ -85,9 +84,8 @@ impl<P: ObjectPorts> Actor<P> {
     pub(super) fn read_link(&self, token: &SecretText) -> Result<Reply, Stop> {
         let (record, _) = self.opened(token)?;
         let (definition, secrets) = self.ready(&record, true)?;
-        let policy = authorization::policy(&self.settings);
         let address =
-            token_exchange::address(&definition, Action::Authorize, &Values::new().with_all(&secrets), &policy)
+            token_exchange::address(&definition, Action::Authorize, &Values::new().with_all(&secrets), &self.policy)
                 .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
         let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
         Ok(Reply::LinkOf(name, address.host_str().unwrap_or_default().to_owned()))
@@ -125,10 +123,8 @@ impl<P: ObjectPorts> Actor<P> {
         let record = self.store(record, &[Part::Pending])?;
         admitted?; // 2
         let (definition, secrets) = self.ready(&record, true)?;
-        let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let values = Values::new().with("redirect_uri", &redirect_uri);
-        let policy = authorization::policy(&self.settings);
-        authorization::check_issuer(&definition, &values.clone().with_all(&secrets), issuer.as_deref(), &policy)?; // 3
+        let values = Values::new().with("redirect_uri", &self.callback);
+        authorization::check_issuer(&definition, &values.clone().with_all(&secrets), issuer.as_deref(), &self.policy)?; // 3
         let code = match outcome {
             AuthorizationOutcome::Code(code) => SecretText::new(code),
             AuthorizationOutcome::Refused(error) => return Err(Refusal::AuthorizationRefused(error).into()),
@@ -136,7 +132,7 @@ impl<P: ObjectPorts> Actor<P> {
         let requests = in_order(&secrets, 0, true, |secrets| {
             let values = values.clone().with_all(secrets).with("code", &code);
             let values = verifier.iter().fold(values, |values, verifier| values.with("code_verifier", verifier));
-            token_exchange::token_request(&definition, &values, &policy)
+            token_exchange::token_request(&definition, &values, &self.policy)
         })?;
         let before = self.revision.get();
         let brought = self.exchange_in_order(&definition, requests).await;

@@ -28,9 +28,8 @@ impl<P: ObjectPorts> Actor<P> {
     /// Replaces its definition. Stored secrets get the defaults of new parameters.
     pub(super) async fn put_definition(&self, document: Value) -> Result<Reply, Stop> {
         let mut record = self.existing()?;
-        let policy = authorization::policy(&self.settings);
         let definition = Rc::new(Definition::from_document(document).map_err(Refusal::Invalid)?);
-        refuse(definition.check_hosts(&policy))?;
+        refuse(definition.check_hosts(&self.policy))?;
         if let Some(former) = &record.definition {
             refuse(definition.check_succession(former))?;
         }
@@ -38,7 +37,7 @@ impl<P: ObjectPorts> Actor<P> {
         let mut secrets = self.secrets(&record)?;
         let next = Rc::make_mut(&mut record);
         if next.secrets.is_some() && definition.fill_defaults(&mut secrets) {
-            refuse(definition.check_secret_hosts(&secrets, &policy))?;
+            refuse(definition.check_secret_hosts(&secrets, &self.policy))?;
             next.secrets = Some(self.seal_secrets(&secrets)?);
             parts.push(Part::Secrets);
         }
@@ -139,9 +138,8 @@ impl<P: ObjectPorts> Actor<P> {
         if extent == Extent::Part && record.secrets.is_some() && secrets == stored {
             return Ok(None);
         }
-        let policy = authorization::policy(&self.settings);
-        refuse(definition.check_secret_hosts(&secrets, &policy))?;
-        refuse(further(&secrets, |secrets| definition.check_secret_hosts(secrets, &policy)))?;
+        refuse(definition.check_secret_hosts(&secrets, &self.policy))?;
+        refuse(further(&secrets, |secrets| definition.check_secret_hosts(secrets, &self.policy)))?;
         let number = record.grant.as_ref().map_or(0, |grant| grant.credentials);
         let stays = secrets::tokens(&stored, &secrets) == Tokens::Stay;
         let place = stays.then(|| secrets::place(&stored, number, &secrets));
@@ -194,7 +192,7 @@ impl<P: ObjectPorts> Actor<P> {
         secrets::check_credentials(&mut completed).map_err(Refusal::Invalid)?;
         let own = !completed.contains_key(NAME);
         if own {
-            completed.insert(NAME.to_owned(), self.settings.public_url.callback().into());
+            completed.insert(NAME.to_owned(), self.callback.expose().into());
         }
         let mut secrets = definition.check_secrets(&completed).map_err(Refusal::Invalid)?;
         refuse(further(&completed, |secrets| definition.check_secrets(secrets).err().unwrap_or_default()))?;

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::{Actor, ObjectPorts, Stop, documents::refuse};
 use crate::{
     connection::{
-        authorization,
         command::{Former, Refusal, Reply},
         definition::Definition,
         directory::Row,
@@ -96,7 +95,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// The record of a connection that is to be made; places of what is wrong with its secrets start at the command.
     fn draft(&self, input: &ProfileInput, document: Value, secrets: &Map<String, Value>) -> Result<Record, Stop> {
         let definition = Definition::from_document(document).map_err(|issues| within("saas_config", issues))?;
-        let issues = definition.check_hosts(&authorization::policy(&self.settings));
+        let issues = definition.check_hosts(&self.policy);
         refuse(issues.into_iter().map(|issue| issue.within(&["saas_config".into()])).collect())?;
         let mut record = Record::new(Profile::saved(&self.key, input.clone(), None, self.ports.now()));
         record.definition = Some(Rc::new(definition));

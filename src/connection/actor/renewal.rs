@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     connection::{
-        authorization,
         breaker::{self, Admission, Call, Outcome},
         command::{LiveToken, Refusal},
         definition::Definition,
@@ -35,10 +34,7 @@ use crate::{
         token_exchange::{self, TokenAnswer},
     },
     ports::{PortError, ProviderRequest, random},
-    protocol::{
-        secret::{SecretDigest, SecretText},
-        time::Seconds,
-    },
+    protocol::{secret::SecretDigest, time::Seconds},
 };
 
 /// One renewal in the log, or an event that could not be delivered.
@@ -195,14 +191,12 @@ impl<P: ObjectPorts> Actor<P> {
     fn attempt(&self, record: &Record, renewal: Renewal) -> Result<Attempt, Stop> {
         let (definition, secrets) = self.ready(record, false)?;
         let held = self.held_tokens(record)?;
-        let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let policy = authorization::policy(&self.settings);
         let build = |secrets: &Map<String, Value>| {
-            let values = values_with(&redirect_uri, secrets, &held);
+            let values = values_with(&self.callback, secrets, &held);
             match renewal {
-                Renewal::ByRefreshToken => token_exchange::refresh_request(&definition, &values, &policy),
+                Renewal::ByRefreshToken => token_exchange::refresh_request(&definition, &values, &self.policy),
                 Renewal::ByClientCredentials | Renewal::Impossible => {
-                    token_exchange::token_request(&definition, &values, &policy)
+                    token_exchange::token_request(&definition, &values, &self.policy)
                 }
             }
         };

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::{Actor, ObjectPorts, Stop, keeping::values_with};
 use crate::{
     connection::{
-        authorization,
         command::{LiveToken, Refusal, Reply, TestOutcome},
         definition::{Action, Authentication, Definition},
         fault::Fault,
@@ -62,11 +61,10 @@ impl<P: ObjectPorts> Actor<P> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
         let number = record.grant.as_ref().map_or(0, |grant| grant.credentials);
         let secrets = definition.test_values(secrets::taken(&self.secrets(record)?, number));
-        let redirect_uri = SecretText::new(self.settings.public_url.callback());
         let held = token.map(|token| (vec![("access_token", SecretText::new(token.access_token))], token.kept));
         let held = held.unwrap_or_default();
-        let values = values_with(&redirect_uri, &secrets, &held);
-        let request = token_exchange::test_request(definition, &values, &authorization::policy(&self.settings));
+        let values = values_with(&self.callback, &secrets, &held);
+        let request = token_exchange::test_request(definition, &values, &self.policy);
         let request = request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
         Ok((Rc::clone(definition), request))
     }

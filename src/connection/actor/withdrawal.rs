@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     connection::{
-        authorization,
         command::{Refusal, Reply, Revocation},
         definition::{Action, Definition},
         record::{Part, Record},
@@ -24,7 +23,6 @@ use crate::{
         token_exchange::{self, RequestProblem, TokenAnswer},
     },
     ports::ProviderRequest,
-    protocol::secret::SecretText,
 };
 
 impl<P: ObjectPorts> Actor<P> {
@@ -153,9 +151,8 @@ impl<P: ObjectPorts> Actor<P> {
         secrets: &Map<String, Value>,
         held: &Held,
     ) -> Result<ProviderRequest, RequestProblem> {
-        let redirect_uri = SecretText::new(self.settings.public_url.callback());
-        let values = values_with(&redirect_uri, secrets, held);
-        token_exchange::revoke_request(definition, &values, &authorization::policy(&self.settings))
+        let values = values_with(&self.callback, secrets, held);
+        token_exchange::revoke_request(definition, &values, &self.policy)
     }
 
     /// Has the provider revoke tokens that came too late to be stored, as far as that can be done: nobody will have them. Where
