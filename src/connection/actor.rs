@@ -36,7 +36,7 @@ use super::{
     record::{Part, Profile, ProfileInput, Record},
     secrets::Extent,
     template::values::Values,
-    token_exchange,
+    token_exchange::{self, RequestProblem},
 };
 use crate::{
     config::Settings,
@@ -79,6 +79,12 @@ enum Stop {
 impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<RequestProblem> for Stop {
+    fn from(problem: RequestProblem) -> Self {
+        Self::Refused(problem.into())
     }
 }
 

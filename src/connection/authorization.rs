@@ -68,8 +68,7 @@ pub fn begin(
         values = values.with("code_challenge", challenge);
     }
     let challenge = challenge.as_ref().map(SecretText::expose);
-    let url = token_exchange::authorization_url(definition, &values, challenge, &OutboundPolicy::of(settings))
-        .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+    let url = token_exchange::authorization_url(definition, &values, challenge, &OutboundPolicy::of(settings))?;
     Ok(Begun { url, state, verifier })
 }
 

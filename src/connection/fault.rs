@@ -17,7 +17,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::protocol::json::{BadMember, FromJson, Members};
+use crate::{
+    ports::{ProviderFailure, ProviderResponse},
+    protocol::json::{BadMember, FromJson, Members},
+};
 
 /// Why a provider could not be used. Codes are from the RFCs' registry or ours, or named by the definition, never the
 /// provider's free text.
@@ -43,6 +46,27 @@ pub enum Fault {
     Unreadable,
     /// The definition and the secrets make no request that may be sent.
     NotSendable,
+}
+
+impl From<ProviderFailure> for Fault {
+    fn from(failure: ProviderFailure) -> Self {
+        match failure {
+            ProviderFailure::Unreachable => Self::Unreachable,
+            ProviderFailure::TimedOut => Self::TimedOut,
+            ProviderFailure::TooLarge(_) => Self::Unreadable,
+        }
+    }
+}
+
+/// The status of an answer of which nothing else counts, however long it is.
+///
+/// # Errors
+/// 502 or 504: there is none.
+pub fn status_of(answer: &Result<ProviderResponse, ProviderFailure>) -> Result<u16, Fault> {
+    match answer {
+        Ok(ProviderResponse { status, .. }) | Err(ProviderFailure::TooLarge(status)) => Ok(*status),
+        Err(failure) => Err((*failure).into()),
+    }
 }
 
 /// Whose fault it is.

@@ -26,6 +26,7 @@ pub use self::{
     retry_after::retry_after,
 };
 use super::{
+    command::Refusal,
     definition::{Action, Authentication, Definition},
     outbound::{OutboundPolicy, OutboundProblem},
     template::values::Values,
@@ -79,6 +80,12 @@ pub enum RequestProblem {
     /// Host and path do not make a URL.
     #[error("The request cannot be sent: its URL is malformed")]
     Malformed,
+}
+
+impl From<RequestProblem> for Refusal {
+    fn from(problem: RequestProblem) -> Self {
+        Self::NotSendable(problem.to_string())
+    }
 }
 
 /// The required secrets of the definition's strategy that are missing or empty, in the strategy's order.

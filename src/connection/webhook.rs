@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     event::{Event, Outbox},
-    fault::Fault,
+    fault::{Fault, status_of},
     outbound::{self, OutboundPolicy, OutboundProblem},
     state::tag,
     token_exchange::retry_after,
@@ -97,13 +97,11 @@ fn signatures(webhook: &Webhook, text: &str) -> String {
 /// Why an attempt failed, for the log; none where it did not.
 #[must_use]
 pub fn failure(answer: &Result<ProviderResponse, ProviderFailure>) -> Option<Fault> {
-    let status = match answer {
-        Ok(response) => response.status,
-        Err(ProviderFailure::TooLarge(status)) => *status,
-        Err(ProviderFailure::Unreachable) => return Some(Fault::Unreachable),
-        Err(ProviderFailure::TimedOut) => return Some(Fault::TimedOut),
-    };
-    (!matches!(status, 200..=299)).then_some(Fault::Refused { error: None, status })
+    match status_of(answer) {
+        Ok(200..=299) => None,
+        Ok(status) => Some(Fault::Refused { error: None, status }),
+        Err(fault) => Some(fault),
+    }
 }
 
 /// What is left to deliver after an attempt that was answered, or was not. 410 says that nobody wants to hear of it; every
@@ -117,12 +115,8 @@ pub fn after(
     now: UnixSeconds,
     chance: [u8; 1],
 ) -> Outbox {
-    let (status, asked) = match answer {
-        Ok(response) => (response.status, retry_after(response, now)),
-        Err(ProviderFailure::TooLarge(status)) => (*status, None),
-        Err(ProviderFailure::Unreachable | ProviderFailure::TimedOut) => (0, None),
-    };
-    if matches!(status, 200..=299 | 410) {
+    let asked = answer.as_ref().ok().and_then(|response| retry_after(response, now));
+    if matches!(status_of(answer), Ok(200..=299 | 410)) {
         return outbox.advanced(now);
     }
     let is_fresh = now.since(happened_at) < PATIENCE;

@@ -85,8 +85,7 @@ impl<P: ObjectPorts> Actor<P> {
         let (record, _) = self.opened(token)?;
         let (definition, secrets) = self.ready(&record, true)?;
         let address =
-            token_exchange::address(&definition, Action::Authorize, &Values::new().with_all(&secrets), &self.policy)
-                .map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+            token_exchange::address(&definition, Action::Authorize, &Values::new().with_all(&secrets), &self.policy)?;
         let name = record.profile.name.clone().unwrap_or_else(|| self.key.to_string());
         Ok(Reply::LinkOf(name, address.host_str().unwrap_or_default().to_owned()))
     }

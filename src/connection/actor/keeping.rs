@@ -18,7 +18,7 @@ use crate::{
         template::values::Values,
         token_exchange::{self, RequestProblem, TokenAnswer, kept::Kept},
     },
-    ports::{PortError, ProviderFailure, ProviderRequest, random},
+    ports::{PortError, ProviderRequest, random},
     protocol::{json, secret::SecretText, time::Seconds},
 };
 
@@ -68,11 +68,7 @@ impl<P: ObjectPorts> Actor<P> {
     async fn exchange(&self, definition: &Definition, request: ProviderRequest) -> Result<TokenAnswer, Failed> {
         // A token's life begins when the provider makes it, which may be any moment from now on.
         let asked_at = self.ports.now();
-        let response = self.ports.send(request).await.map_err(|failure| match failure {
-            ProviderFailure::Unreachable => (Fault::Unreachable, None),
-            ProviderFailure::TimedOut => (Fault::TimedOut, None),
-            ProviderFailure::TooLarge(_) => (Fault::Unreadable, None),
-        })?;
+        let response = self.ports.send(request).await.map_err(|failure| (failure.into(), None))?;
         let answer = token_exchange::read_answer(&response, asked_at, definition.token_rules());
         answer.map_err(|problem| (problem.into(), token_exchange::retry_after(&response, self.ports.now())))
     }
@@ -153,7 +149,7 @@ pub(super) fn in_order(
         if is_bound && secrets.get("client_id") != own.get("client_id") {
             continue;
         }
-        let request = build(&secrets).map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        let request = build(&secrets)?;
         let place = if number == first { 0 } else { requests.len() };
         requests.insert(place, (number, request));
     }

@@ -7,12 +7,12 @@ use crate::{
     connection::{
         command::{LiveToken, Refusal, Reply, TestOutcome},
         definition::{Action, Authentication, Definition},
-        fault::Fault,
+        fault::{Fault, status_of},
         record::{LastTest, Part, Record},
         secrets,
         token_exchange::{self, RequestProblem},
     },
-    ports::{ProviderFailure, ProviderRequest},
+    ports::ProviderRequest,
     protocol::secret::SecretText,
 };
 
@@ -65,7 +65,7 @@ impl<P: ObjectPorts> Actor<P> {
         let held = held.unwrap_or_default();
         let values = values_with(&self.callback, &secrets, &held);
         let request = token_exchange::test_request(definition, &values, &self.policy);
-        let request = request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?;
+        let request = request?;
         Ok((Rc::clone(definition), request))
     }
 
@@ -83,12 +83,7 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Sends a request of whose answer nothing counts but the status, however long it is.
     pub(super) async fn status_of(&self, request: ProviderRequest) -> Result<u16, Fault> {
-        match self.ports.send(request).await {
-            Ok(answer) => Ok(answer.status),
-            Err(ProviderFailure::TooLarge(status)) => Ok(status),
-            Err(ProviderFailure::Unreachable) => Err(Fault::Unreachable),
-            Err(ProviderFailure::TimedOut) => Err(Fault::TimedOut),
-        }
+        status_of(&self.ports.send(request).await)
     }
 }
 
@@ -97,8 +92,7 @@ impl<P: ObjectPorts> Actor<P> {
 fn untestable(record: &Record) -> Option<Refusal> {
     let Some(definition) = &record.definition else { return Some(Refusal::NoDefinition) };
     if definition.test_request().is_none() {
-        let problem = RequestProblem::NotOffered { action: Action::Test };
-        return Some(Refusal::NotSendable(problem.to_string()));
+        return Some(RequestProblem::NotOffered { action: Action::Test }.into());
     }
     let by_code = matches!(definition.authentication(), Some(Authentication::AuthorizationCode(_)));
     (by_code && record.grant.is_none()).then_some(Refusal::NeedsAuthorization)

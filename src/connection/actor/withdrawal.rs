@@ -141,7 +141,7 @@ impl<P: ObjectPorts> Actor<P> {
         let Some(grant) = &record.grant else { return Ok(None) };
         let secrets = secrets::taken(&self.secrets(record)?, grant.credentials);
         let request = self.request_about(definition, &secrets, &self.held_tokens(record)?);
-        Ok(Some(request.map_err(|problem| Refusal::NotSendable(problem.to_string()))?))
+        Ok(Some(request?))
     }
 
     /// The request that revokes these tokens.
