@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 use self::{reading::Remembered, renewal::Unsaved};
 use super::{
     command::{Command, LiveToken, Refusal, Reply, Revocation},
-    definition::{Authentication, Definition},
+    definition::Definition,
     envelope::{Envelope, Place, Unopened, Vault},
     fault::Fault,
     key::ConnectionKey,
@@ -240,8 +240,8 @@ impl<P: ObjectPorts> Actor<P> {
     /// Definition and secrets, when the connection has what its strategy needs.
     fn ready(&self, record: &Record, by_code: bool) -> Result<(Rc<Definition>, Map<String, Value>), Stop> {
         let definition = record.definition.as_ref().ok_or(Refusal::NoDefinition)?;
-        let authentication = definition.authentication().ok_or(Refusal::NoAuthentication)?;
-        if by_code && !matches!(authentication, Authentication::AuthorizationCode(_)) {
+        definition.authentication().ok_or(Refusal::NoAuthentication)?;
+        if by_code && !definition.is_by_code() {
             return Err(Refusal::NotAuthorizationCode.into());
         }
         let secrets = self.secrets(record)?;

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{
-    definition::{Authentication, Definition, INSTANCE_KEY, Parameter, instantiate},
+    definition::{Definition, INSTANCE_KEY, Parameter, instantiate},
     key::ConnectionKey,
     outbound::OutboundPolicy,
 };
@@ -174,13 +174,12 @@ fn entry(definition: &Definition) -> Value {
     let document = definition.document();
     let shown = |name: &str| document.pointer(&format!("/display_info/{name}"));
     let texts = |name: &str| shown(name).filter(|list| is_list_of_texts(list));
-    let by_code = matches!(definition.authentication(), Some(Authentication::AuthorizationCode(_)));
     object([
         ("identifier", text(definition.kind())),
         ("type", text("saas")),
         ("human_readable", text(definition.name())),
         ("encoded_icon", Value::Null),
-        ("authorization_required", by_code.into()),
+        ("authorization_required", definition.is_by_code().into()),
         ("user_guide", document.get("user_guide").filter(|guide| guide.is_string()).cloned().into()),
         ("supported_actions", supported_actions(document)),
         ("category", shown("category").filter(|category| category.is_string()).cloned().into()),

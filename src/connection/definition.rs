@@ -178,6 +178,12 @@ impl Definition {
         self.authentication.as_ref()
     }
 
+    /// Whether a person authorizes its connections (RFC 6749 §4.1).
+    #[must_use]
+    pub const fn is_by_code(&self) -> bool {
+        matches!(self.authentication, Some(Authentication::AuthorizationCode(_)))
+    }
+
     /// The request that tests a connection; none where code would be needed for it (`request_override`).
     #[must_use]
     pub const fn test_request(&self) -> Option<&Request> {

@@ -23,7 +23,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    definition::{Authentication, Definition},
     fault::Fault,
     record::{Part, Record},
     refresh::RefreshState,
@@ -180,11 +179,6 @@ fn object(members: &mut [(&str, Value)]) -> Value {
 /// The beginning of a text.
 fn short(text: Option<&str>) -> Value {
     text.map(|text| text.chars().take(TEXT_LIMIT).collect::<String>()).into()
-}
-
-/// Whether a person authorizes connections of a definition.
-pub(super) fn is_by_code(definition: &Definition) -> bool {
-    matches!(definition.authentication(), Some(Authentication::AuthorizationCode(_)))
 }
 
 /// Why a person is needed: what the provider did to the grant, or what took it away.

@@ -11,7 +11,8 @@ use crate::{
     connection::{
         command::Reply,
         connect_link::{ConnectLink, EVENT_LINK_LIFETIME, of_event},
-        event::{EVENT_LIMIT, Event, REVOKED, is_by_code},
+        definition::Definition,
+        event::{EVENT_LIMIT, Event, REVOKED},
         fault::Fault,
         record::{Part, Record},
         refresh::RefreshState,
@@ -59,7 +60,7 @@ impl<P: ObjectPorts> Actor<P> {
     /// a caller has ended the grant: nobody is to be asked to undo that.
     fn link_for(&self, record: &Record, event: &Event, now: UnixSeconds) -> Option<ConnectLink> {
         let is_needed = record.refresh_state() == Some(RefreshState::NeedsAuthorization)
-            && record.definition.as_deref().is_some_and(is_by_code)
+            && record.definition.as_deref().is_some_and(Definition::is_by_code)
             && event.reason() != Some(REVOKED);
         let has_one = record.link.as_ref().is_some_and(|link| now < link.expires_at);
         if !is_needed || has_one || self.ready(record, true).is_err() {

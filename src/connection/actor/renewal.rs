@@ -26,7 +26,6 @@ use crate::{
         command::{LiveToken, Refusal},
         definition::Definition,
         envelope::Envelope,
-        event::is_by_code,
         fault::Fault,
         key::ConnectionKey,
         record::{Part, Record},
@@ -246,7 +245,7 @@ impl<P: ObjectPorts> Actor<P> {
         }
         let mut record = self.existing()?;
         // Of client credentials a refresh token is no grant that could be over, or be lost.
-        let by_code = record.definition.as_deref().is_some_and(is_by_code);
+        let by_code = record.definition.as_deref().is_some_and(Definition::is_by_code);
         let by_refresh_token = by_code && renewal_of(before)? == Renewal::ByRefreshToken;
         let rules = record.definition.as_ref().map(|definition| definition.token_rules());
         let named = rules.map_or(&[][..], |rules| &rules.faults);

@@ -94,8 +94,7 @@ fn untestable(record: &Record) -> Option<Refusal> {
     if definition.test_request().is_none() {
         return Some(RequestProblem::NotOffered { action: Action::Test }.into());
     }
-    let by_code = matches!(definition.authentication(), Some(Authentication::AuthorizationCode(_)));
-    (by_code && record.grant.is_none()).then_some(Refusal::NeedsAuthorization)
+    (definition.is_by_code() && record.grant.is_none()).then_some(Refusal::NeedsAuthorization)
 }
 
 /// Whether the connection has tokens of the provider.
