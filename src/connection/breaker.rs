@@ -22,13 +22,12 @@
 //! Decides: who may call, and what is stored after it. Leaves to others: storing (the directory's object), what waiting
 //! means for a connection and its own jitter (`refresh`). A breaker is a convenience: who cannot ask for it goes.
 
-use hmac::{Hmac, Mac};
+use hmac::Mac;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::Sha256;
 use url::Url;
 
-use super::{fault::Fault, key::ConnectionKey};
+use super::{fault::Fault, key::ConnectionKey, mac::keyed};
 use crate::{
     config::ApplicationKey,
     protocol::{
@@ -238,14 +237,13 @@ pub fn integration(
     secrets: &Map<String, Value>,
 ) -> String {
     let key = application_key.derive("postern/integration/hmac-sha256/v1");
-    // HMAC takes keys of any length, so there is always one.
-    let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(key.as_ref()) else { return String::new() };
+    let Some(mut mac) = keyed(key.as_ref(), &url.origin().ascii_serialization()) else { return String::new() };
     let mut add = |text: &str| {
         mac.update(text.as_bytes());
         // No text has this byte, so none can look like two.
         mac.update(&[0xff]);
     };
-    add(&url.origin().ascii_serialization());
+    add("");
     add(url.path());
     add(&client_config.to_string());
     for name in CREDENTIALS {

@@ -14,6 +14,7 @@ pub mod fault;
 pub mod grant;
 pub mod history;
 pub mod key;
+mod mac;
 pub mod outbound;
 pub mod record;
 pub mod refresh;

@@ -5,14 +5,14 @@
 //! know the text without a look-up that anybody could make us do. Single use and expiry are the object's: it stores the
 //! digest only. A state may begin with the name of the deployment, for a forwarder of callbacks: `<instance>-<state>`.
 
-use base64::{
-    Engine,
-    engine::general_purpose::{GeneralPurpose, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::key::ConnectionKey;
+use super::{
+    key::ConnectionKey,
+    mac::{keyed, tag},
+};
 use crate::{
     config::{ApplicationKey, Settings},
     protocol::{secret::SecretText, time::Seconds},
@@ -96,23 +96,9 @@ pub fn without_instance<'s>(state: &'s str, instance: Option<&str>) -> &'s str {
     own.unwrap_or(state)
 }
 
-/// The MAC over everything before it. HMAC takes keys of any length, so there is always one.
+/// The MAC over everything before it.
 fn mac(application_key: &ApplicationKey, purpose: Purpose, head: &str) -> Option<Hmac<Sha256>> {
     keyed(application_key.derive(purpose.label()).as_ref(), head)
-}
-
-/// The MAC of a text, in one place: what it is made of is large, and would be copied to each.
-#[inline(never)]
-pub(super) fn keyed(key: &[u8], text: &str) -> Option<Hmac<Sha256>> {
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
-    mac.update(text.as_bytes());
-    Some(mac)
-}
-
-/// The MAC of a text in base64, of some alphabet.
-#[inline(never)]
-pub(super) fn tag(key: &[u8], text: &str, alphabet: &GeneralPurpose) -> String {
-    keyed(key, text).map(|mac| alphabet.encode(mac.finalize().into_bytes())).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::{
     event::{Event, Outbox},
     fault::{Fault, status_of},
+    mac::tag,
     outbound::{self, OutboundPolicy, OutboundProblem},
-    state::tag,
     token_exchange::retry_after,
 };
 use crate::{
