@@ -7,10 +7,11 @@ mod tokens;
 use super::*;
 use crate::{
     authorization_server::{
-        client::{Edit, tests::client, tests::rotation},
+        client::{ClientChange, Edit, Rotation, tests::client, tests::rotation},
         failure_budget::{CLIENT_BUDGET, NETWORK_BUDGET},
     },
     memory::MemoryRegistry,
+    protocol::{page::PageQuery, secret::SecretDigest, time::Seconds},
 };
 
 /// The instant of all requests that say nothing else.

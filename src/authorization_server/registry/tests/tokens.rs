@@ -1,6 +1,7 @@
 //! Revocation, introspection, assertions.
 
 use super::*;
+use crate::protocol::jwk::JwkSet;
 
 /// An Ed25519 key set and its thumbprint.
 fn keys() -> (JwkSet, String) {
