@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         json::{BadMember, FromJson, Members, required},
         scope::Scope,
         time::UnixSeconds,
+        word::words,
     },
     recent::Recent,
 };
@@ -46,39 +47,16 @@ pub enum AuditAction {
     Denied,
 }
 
-impl AuditAction {
-    /// Every one there is.
-    const ALL: [Self; 8] = [
-        Self::CreateClient,
-        Self::UpdateClient,
-        Self::RotateSecret,
-        Self::RevokeClient,
-        Self::DeleteClient,
-        Self::RootToken,
-        Self::RevokeToken,
-        Self::Denied,
-    ];
-
-    /// Its word, as stored and shown.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::CreateClient => "client.create",
-            Self::UpdateClient => "client.update",
-            Self::RotateSecret => "client.rotate_secret",
-            Self::RevokeClient => "client.revoke",
-            Self::DeleteClient => "client.delete",
-            Self::RootToken => "root.token",
-            Self::RevokeToken => "token.revoke",
-            Self::Denied => "denied",
-        }
-    }
-}
-
-impl Serialize for AuditAction {
-    fn serialize<Target: Serializer>(&self, target: Target) -> Result<Target::Ok, Target::Error> {
-        target.serialize_str(self.word())
-    }
-}
+words!(AuditAction: Serialize {
+    CreateClient => "client.create",
+    UpdateClient => "client.update",
+    RotateSecret => "client.rotate_secret",
+    RevokeClient => "client.revoke",
+    DeleteClient => "client.delete",
+    RootToken => "root.token",
+    RevokeToken => "token.revoke",
+    Denied => "denied",
+});
 
 /// Why something was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,38 +77,15 @@ pub enum DenialReason {
     AnothersToken,
 }
 
-impl DenialReason {
-    /// Every one there is.
-    const ALL: [Self; 7] = [
-        Self::AuthenticationFailed,
-        Self::TooManyFailures,
-        Self::TokenUnusable,
-        Self::InsufficientScope,
-        Self::CannotAssign,
-        Self::CannotManage,
-        Self::AnothersToken,
-    ];
-
-    /// Its word, as stored and shown.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::AuthenticationFailed => "authentication_failed",
-            Self::TooManyFailures => "too_many_failures",
-            Self::TokenUnusable => "token_unusable",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::CannotAssign => "cannot_assign",
-            Self::CannotManage => "cannot_manage",
-            Self::AnothersToken => "anothers_token",
-        }
-    }
-}
-
-impl Serialize for DenialReason {
-    fn serialize<Target: Serializer>(&self, target: Target) -> Result<Target::Ok, Target::Error> {
-        target.serialize_str(self.word())
-    }
-}
+words!(DenialReason: Serialize {
+    AuthenticationFailed => "authentication_failed",
+    TooManyFailures => "too_many_failures",
+    TokenUnusable => "token_unusable",
+    InsufficientScope => "insufficient_scope",
+    CannotAssign => "cannot_assign",
+    CannotManage => "cannot_manage",
+    AnothersToken => "anothers_token",
+});
 
 /// One row, as stored (`fixtures/storage/v1/audit.json`). No secret is in it, and no digest of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -161,17 +116,16 @@ pub struct AuditEntry {
 impl FromJson for AuditEntry {
     fn from_json(value: Value) -> Result<Self, BadMember> {
         let mut members = Members::of(value)?;
-        let action = members.one_of("action", &AuditAction::ALL.map(|action| (action.word(), action)))?;
         Ok(Self {
             at: required(members.instant("at")?, "at")?,
-            action: required(action, "action")?,
+            action: required(members.word("action")?, "action")?,
             actor: members.text("actor")?,
             target: members.text("target")?,
             scopes_added: members.document("scopes_added")?.unwrap_or_default(),
             scopes_removed: members.document("scopes_removed")?.unwrap_or_default(),
             origin: required(members.document("origin")?, "origin")?,
             changed: members.document("changed")?.unwrap_or_default(),
-            reason: members.one_of("reason", &DenialReason::ALL.map(|reason| (reason.word(), reason)))?,
+            reason: members.word("reason")?,
             count: members.count("count")?,
         })
     }
@@ -280,7 +234,7 @@ impl Tallies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::json;
+    use crate::protocol::{json, word::Word};
 
     /// C18: the stored form is pinned; what is shown has actor, target, scope delta, request id and address.
     #[test]
@@ -301,8 +255,8 @@ mod tests {
     fn every_word_is_read_as_it_is_stored() {
         let stored = include_str!("../../fixtures/storage/v1/audit.json");
         let entry: AuditEntry = json::read(stored.as_bytes()).unwrap();
-        for action in AuditAction::ALL {
-            for reason in DenialReason::ALL.map(Some).into_iter().chain([None]) {
+        for &action in AuditAction::ALL {
+            for reason in DenialReason::ALL.iter().copied().map(Some).chain([None]) {
                 let entry = AuditEntry { action, reason, ..entry.clone() };
                 assert_eq!(json::read::<AuditEntry>(&serde_json::to_vec(&entry).unwrap()).unwrap(), entry);
             }

@@ -26,7 +26,7 @@ use crate::{
         failure_budget::FailureBudgets,
     },
     ports::{Mark, PortError, RegistryStore},
-    protocol::{page::Page, scope::Scope, time::UnixSeconds},
+    protocol::{page::Page, scope::Scope, time::UnixSeconds, word::Word},
 };
 
 /// The registry: its storage, and what it remembers between requests. All of it can be lost but the storage.

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::protocol::time::UnixSeconds;
+use crate::protocol::{time::UnixSeconds, word::Word};
 
 /// Reads a document.
 ///
@@ -147,6 +147,14 @@ impl Members {
     /// It is something else.
     pub fn flag(&mut self, name: &'static str) -> Result<bool, BadMember> {
         self.value(name).map_or(Ok(false), |value| value.as_bool().ok_or(BadMember(name)))
+    }
+
+    /// A word.
+    ///
+    /// # Errors
+    /// It is another one, or something else.
+    pub fn word<T: Word>(&mut self, name: &'static str) -> Result<Option<T>, BadMember> {
+        self.text(name)?.map(|text| T::of(&text).ok_or(BadMember(name))).transpose()
     }
 
     /// One of some words.

@@ -1,4 +1,4 @@
-//! The words of the RFCs as values: no I/O, no clock, knows nobody.
+//! What the RFCs say as values, and the forms of what is read, stored and shown: no I/O, no clock, knows nobody.
 
 pub mod address;
 pub mod assertion;
@@ -19,3 +19,4 @@ pub mod secret;
 pub mod time;
 pub mod token;
 pub mod validation;
+pub mod word;

@@ -17,6 +17,7 @@ use crate::{
         jwk::JwkSet,
         secret::SecretDigest,
         time::{Seconds, UnixSeconds},
+        word::Word,
     },
 };
 
