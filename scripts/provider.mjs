@@ -2,24 +2,31 @@
 import { generateKeyPair, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { promisify } from 'node:util';
-import { main } from './lib.mjs';
+import { main, readArguments } from './lib.mjs';
 import { npmPackages } from './setup.mjs';
 
 const { env } = process;
 const HOST = '127.0.0.1';
 const CLIENT_ID = env.PROVIDER_CLIENT_ID || 'saas';
 const CLIENT_SECRET = env.PROVIDER_CLIENT_SECRET || 'saassecret';
-const REDIRECT_URI = env.PROVIDER_REDIRECT_URI || 'http://127.0.0.1:8787/api/v1/oauth/callback';
+/** By default Postern's callback on this machine, whatever its port (RFC 8252, section 7.3). */
+const REDIRECTS = env.PROVIDER_REDIRECT_URI
+  ? { redirect_uris: [env.PROVIDER_REDIRECT_URI] }
+  : { application_type: 'native', redirect_uris: loopback('127.0.0.1', 'localhost') };
 const ACCESS_TTL = Number(env.PROVIDER_ACCESS_TTL || 60);
 const PKCE_REQUIRED = env.PROVIDER_PKCE === 'required';
 const DAY = 86_400;
 const SCOPE = 'openid offline_access api';
 
-if (process.argv.includes('--help')) printHelp();
-else await main(async () => {
+await main(async () => {
+  if (readArguments({ help: { type: 'boolean' } }, help()).help) return console.log(help());
   await npmPackages();
   listen();
 });
+
+function loopback(...hosts) {
+  return hosts.map((host) => `http://${host}/api/v1/oauth/callback`);
+}
 
 /** The issuer names the port, so the port comes first. */
 function listen() {
@@ -97,17 +104,15 @@ function configuration(key) {
 
 function client(id, method) {
   return {
-    client_id: id, client_secret: CLIENT_SECRET, redirect_uris: [REDIRECT_URI], response_types: ['code'], scope: SCOPE,
+    client_id: id, client_secret: CLIENT_SECRET, ...REDIRECTS, response_types: ['code'], scope: SCOPE,
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'], token_endpoint_auth_method: method,
   };
 }
 
-function printHelp() {
+function help() {
   const port = Number(env.PROVIDER_PORT) || 4010;
-  const secrets = {
-    domain: `${HOST}:${port}`, client_id: CLIENT_ID, client_secret: CLIENT_SECRET, redirect_uri: REDIRECT_URI,
-  };
-  console.log(`npm run provider: a local OpenID provider. It keeps nothing; any user name and password will do.
+  const secrets = { domain: `${HOST}:${port}`, client_id: CLIENT_ID, client_secret: CLIENT_SECRET };
+  return `npm run provider: a local OpenID provider. It keeps nothing; any user name and password will do.
 
   authorization  http://${HOST}:${port}/auth       token       http://${HOST}:${port}/token
   userinfo       http://${HOST}:${port}/me         revocation  http://${HOST}:${port}/token/revocation
@@ -118,13 +123,12 @@ function printHelp() {
 Settings, by environment:
   PROVIDER_PORT           default 4010; 0 takes a free port, printed as "listening on http://${HOST}:NNNN"
   PROVIDER_ACCESS_TTL     lifetime of access tokens in seconds, default 60
-  PROVIDER_REDIRECT_URI   default http://127.0.0.1:8787/api/v1/oauth/callback
+  PROVIDER_REDIRECT_URI   the only one; default ${loopback(HOST)} and the like, at any port
   PROVIDER_CLIENT_ID      default saas
   PROVIDER_CLIENT_SECRET  default saassecret
   PROVIDER_PKCE           "required" refuses authorization requests without code_challenge
   PROVIDER_ISSUER         its https origin, if a proxy before it ends TLS and sets X-Forwarded-Proto
 
 The secrets of a connection to it:
-  ${JSON.stringify(secrets)}
-`);
+  ${JSON.stringify(secrets)}`;
 }

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseEnv } from 'node:util';
 import { build } from './build.mjs';
-import { Failure, inRoot, main } from './lib.mjs';
+import { Failure, inRoot, main, readArguments } from './lib.mjs';
 import { setUp } from './setup.mjs';
 
 const HOST = '127.0.0.1';
@@ -15,7 +15,13 @@ const ADDRESS = `http://${HOST}:${PORT}`;
 const VARS = inRoot('.dev.vars');
 const SWEEP = '* * * * *';
 
+const HELP = `npm start: builds Postern and serves it on this machine, at ${ADDRESS}.
+
+The first time it writes .dev.vars with fresh secrets, which is yours from then on: settings go there. State is kept in
+.wrangler/state; without it and .dev.vars all begins anew. The sweep runs every minute. PORT=NNNN chooses another port.`;
+
 await main(async () => {
+  if (readArguments({ help: { type: 'boolean' } }, HELP).help) return console.log(HELP);
   await checkPort();
   await setUp();
   await build();
@@ -111,11 +117,12 @@ Postern is ready at ${ADDRESS}. The sweep runs every minute; Ctrl-C stops everyt
   root client   ${OAUTH_ROOT_CLIENT_ID}
   its secret    OAUTH_ROOT_CLIENT_SECRET in .dev.vars
 
-A first token, and a call with it (from this folder, in another terminal):
+A first token, and a call with it (from this folder, in another terminal); README.md walks on from here:
 
   . ./.dev.vars
-  TOKEN=$(curl -s ${ADDRESS}/api/v1/oauth/token -u "$OAUTH_ROOT_CLIENT_ID:$OAUTH_ROOT_CLIENT_SECRET" \\
+  URL=${ADDRESS}
+  TOKEN=$(curl -s $URL/api/v1/oauth/token -u "$OAUTH_ROOT_CLIENT_ID:$OAUTH_ROOT_CLIENT_SECRET" \\
     -d grant_type=client_credentials | sed 's/.*"access_token": *"\\([^"]*\\)".*/\\1/')
-  curl -s ${ADDRESS}/api/v1/oauth/scope -H "Authorization: Bearer $TOKEN"
+  curl -s $URL/api/v1/oauth/scope -H "Authorization: Bearer $TOKEN"
 `);
 }
