@@ -1,4 +1,4 @@
-//! What the README's tables say of routes, settings and counterparts is what the code has.
+//! What the README says of routes, settings, counterparts and definitions is what the code has.
 
 use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
 
@@ -8,6 +8,11 @@ use super::routes::every_route;
 use crate::{
     api::route::{Routed, route},
     config,
+    connection::{
+        definition::{Action, Definition},
+        outbound::OutboundPolicy,
+        yaml,
+    },
 };
 
 /// A file of the repository.
@@ -79,4 +84,18 @@ fn the_table_of_counterparts_has_the_versions_that_are_pinned() {
         };
         assert!(is_pinned, "{row:?}");
     }
+}
+
+/// The example of a definition can be saved as it is printed, and has the requests that its comments speak of.
+#[test]
+fn the_example_of_a_definition_is_one() {
+    let readme = file("README.md");
+    let example = readme.split("```yaml\n").find(|block| block.starts_with("saas_config:")).unwrap();
+    let document = yaml::parse(example.split("```").next().unwrap()).unwrap();
+    let definition = Definition::from_document(document).unwrap();
+    assert!(definition.check_hosts(&OutboundPolicy::default()).is_empty());
+    for action in [Action::Authorize, Action::Access, Action::Refresh, Action::Test] {
+        assert!(definition.request(action).is_some(), "{action:?}");
+    }
+    assert!(definition.is_sensitive("client_secret"));
 }
