@@ -61,14 +61,11 @@ pub fn begin(
     };
     let verifier =
         definition.authentication().is_some_and(Authentication::pkce).then(|| code_verifier(&chance.verifier));
-    let challenge = verifier.as_ref().map(|verifier| SecretText::new(code_challenge(verifier)));
+    let challenge = verifier.as_ref().map(code_challenge);
     let redirect_uri = SecretText::new(settings.public_url.callback());
-    let mut values = Values::new().with("redirect_uri", &redirect_uri).with_all(secrets).with("state", &state);
-    if let Some(challenge) = &challenge {
-        values = values.with("code_challenge", challenge);
-    }
-    let challenge = challenge.as_ref().map(SecretText::expose);
-    let url = token_exchange::authorization_url(definition, &values, challenge, &OutboundPolicy::of(settings))?;
+    let values = Values::new().with("redirect_uri", &redirect_uri).with_all(secrets).with("state", &state);
+    let url =
+        token_exchange::authorization_url(definition, &values, challenge.as_deref(), &OutboundPolicy::of(settings))?;
     Ok(Begun { url, state, verifier })
 }
 

@@ -163,69 +163,36 @@ pub fn requested_scope(definition: &Definition, values: &Values<'_>) -> Option<S
     scope.parameter(values)
 }
 
-/// The request that gets tokens. For the code flow `values` must hold `code` and, with PKCE, `code_verifier`, which is
-/// put beside `code` where the definition does not name it (RFC 7636 §4.5).
+/// The request for an action; the URL that a person opens is [`authorization_url`]'s. `values` must hold what is sent:
+///
+/// - to get tokens in the code flow `code` and, with PKCE, `code_verifier`, which is put beside `code` where the definition
+///   does not name it (RFC 7636 §4.5);
+/// - to get new tokens `refresh_token`, but for client credentials: these ask for tokens again, unless the definition has a
+///   refresh request that can be filled in;
+/// - to have tokens revoked (our extension `revoke_request`, RFC 7009) `refresh_token` and `access_token`, as far as there
+///   are any;
+/// - to test a connection of OAuth `access_token`, by which the test is authenticated as the definition says.
 ///
 /// # Errors
 ///
-/// [`RequestProblem`].
-pub fn token_request(
+/// [`RequestProblem`]: [`RequestProblem::NotOffered`] where the definition has none, [`RequestProblem::Missing`] without a
+/// value.
+pub fn request(
     definition: &Definition,
+    action: Action,
     values: &Values<'_>,
     policy: &OutboundPolicy,
 ) -> Result<ProviderRequest, RequestProblem> {
-    let exchange = Exchange { definition, values, policy, action: Action::Access };
-    exchange.build(exchange.request()?)
-}
-
-/// The request that gets new tokens. For client credentials it is the token request again, unless the definition has a
-/// refresh request that can be filled in.
-///
-/// # Errors
-///
-/// [`RequestProblem`]: [`RequestProblem::NotOffered`] for a code flow without a refresh request,
-/// [`RequestProblem::Missing`] where there is no refresh token.
-pub fn refresh_request(
-    definition: &Definition,
-    values: &Values<'_>,
-    policy: &OutboundPolicy,
-) -> Result<ProviderRequest, RequestProblem> {
-    let exchange = Exchange { definition, values, policy, action: Action::Refresh };
-    let own = definition.request(Action::Refresh);
+    let exchange = Exchange { definition, values, policy, action };
     let is_for_client = matches!(definition.authentication(), Some(Authentication::ClientCredentials(_)));
-    let again = if is_for_client { definition.request(Action::Access) } else { None };
-    let request = own.filter(|request| again.is_none() || exchange.lacking(placeholders(request)).is_empty()).or(again);
-    let action = Action::Refresh;
-    exchange.build(request.ok_or(RequestProblem::NotOffered { action })?)
-}
-
-/// The request that makes the provider forget a token (our extension `revoke_request`, RFC 7009): `values` hold
-/// `refresh_token` and `access_token`, as far as there are any.
-///
-/// # Errors
-///
-/// [`RequestProblem`]: [`RequestProblem::NotOffered`] where the definition has none.
-pub fn revoke_request(
-    definition: &Definition,
-    values: &Values<'_>,
-    policy: &OutboundPolicy,
-) -> Result<ProviderRequest, RequestProblem> {
-    let exchange = Exchange { definition, values, policy, action: Action::Revoke };
-    exchange.build(exchange.request()?)
-}
-
-/// The request that tests the connection: authenticated as the definition says, with OAuth by `access_token`.
-///
-/// # Errors
-///
-/// [`RequestProblem`]: [`RequestProblem::NotOffered`] where testing would need code.
-pub fn test_request(
-    definition: &Definition,
-    values: &Values<'_>,
-    policy: &OutboundPolicy,
-) -> Result<ProviderRequest, RequestProblem> {
-    let exchange = Exchange { definition, values, policy, action: Action::Test };
-    exchange.build(exchange.request()?)
+    let request = match definition.request(Action::Access) {
+        Some(again) if action == Action::Refresh && is_for_client => {
+            let own = definition.request(Action::Refresh);
+            own.filter(|own| exchange.lacking(placeholders(own)).is_empty()).unwrap_or(again)
+        }
+        _ => exchange.request()?,
+    };
+    exchange.build(request)
 }
 
 #[cfg(test)]

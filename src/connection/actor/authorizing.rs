@@ -131,7 +131,7 @@ impl<P: ObjectPorts> Actor<P> {
         let requests = in_order(&secrets, 0, true, |secrets| {
             let values = values.clone().with_all(secrets).with("code", &code);
             let values = verifier.iter().fold(values, |values, verifier| values.with("code_verifier", verifier));
-            token_exchange::token_request(&definition, &values, &self.policy)
+            token_exchange::request(&definition, Action::Access, &values, &self.policy)
         })?;
         let before = self.revision.get();
         let brought = self.exchange_in_order(&definition, requests).await;

@@ -24,7 +24,7 @@ use crate::{
     connection::{
         breaker::{self, Admission, Call, Outcome},
         command::{LiveToken, Refusal},
-        definition::Definition,
+        definition::{Action, Definition},
         envelope::Envelope,
         fault::Fault,
         key::ConnectionKey,
@@ -190,14 +190,13 @@ impl<P: ObjectPorts> Actor<P> {
     fn attempt(&self, record: &Record, renewal: Renewal) -> Result<Attempt, Stop> {
         let (definition, secrets) = self.ready(record, false)?;
         let held = self.held_tokens(record)?;
+        let action = match renewal {
+            Renewal::ByRefreshToken => Action::Refresh,
+            Renewal::ByClientCredentials | Renewal::Impossible => Action::Access,
+        };
         let build = |secrets: &Map<String, Value>| {
             let values = values_with(&self.callback, secrets, &held);
-            match renewal {
-                Renewal::ByRefreshToken => token_exchange::refresh_request(&definition, &values, &self.policy),
-                Renewal::ByClientCredentials | Renewal::Impossible => {
-                    token_exchange::token_request(&definition, &values, &self.policy)
-                }
-            }
+            token_exchange::request(&definition, action, &values, &self.policy)
         };
         let first = record.grant.as_ref().map_or(0, |grant| grant.credentials);
         let requests = in_order(&secrets, first, renewal == Renewal::ByRefreshToken, build)?;

@@ -152,7 +152,7 @@ impl<P: ObjectPorts> Actor<P> {
         held: &Held,
     ) -> Result<ProviderRequest, RequestProblem> {
         let values = values_with(&self.callback, secrets, held);
-        token_exchange::revoke_request(definition, &values, &self.policy)
+        token_exchange::request(definition, Action::Revoke, &values, &self.policy)
     }
 
     /// Has the provider revoke tokens that came too late to be stored, as far as that can be done: nobody will have them. Where

@@ -77,18 +77,16 @@ fn query_flow() -> Definition {
     fixture(include_str!("../../../fixtures/connector/query_code_flow.yml"))
 }
 
-type Build = fn(&Definition, &Values<'_>, &OutboundPolicy) -> Result<ProviderRequest, RequestProblem>;
-
 /// Builds with the secrets, some of them changed; null takes one away.
-fn build_with(build: Build, definition: &Definition, changes: &Value) -> Result<ProviderRequest, RequestProblem> {
+fn build_with(action: Action, definition: &Definition, changes: &Value) -> Result<ProviderRequest, RequestProblem> {
     let mut all = secrets();
     all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let values = Values::new().with_all(all.as_object().unwrap());
-    build(definition, &values, &OutboundPolicy::default())
+    request(definition, action, &values, &OutboundPolicy::default())
 }
 
-fn build(build: Build, definition: &Definition) -> ProviderRequest {
-    build_with(build, definition, &json!({})).unwrap()
+fn build(action: Action, definition: &Definition) -> ProviderRequest {
+    build_with(action, definition, &json!({})).unwrap()
 }
 
 fn authorize(definition: &Definition, challenge: Option<&str>) -> Result<Url, RequestProblem> {
@@ -105,7 +103,7 @@ fn header<'a>(request: &'a ProviderRequest, name: &str) -> Vec<&'a str> {
     request.headers.iter().filter(|(other, _)| other.as_str() == name).map(|(_, value)| value.expose()).collect()
 }
 
-/// 8.1: parameters in the configured order, form-encoded, fixed host or tenant's host.
+/// Parameters in the configured order, form-encoded, fixed host or tenant's host.
 #[test]
 fn golden_authorization_urls() {
     assert_eq!(
@@ -153,10 +151,10 @@ fn a_path_with_a_query_keeps_it() {
     assert_eq!(url.as_str(), "https://tenant.example.com/auth/a%2Fb%26c?p=B2C_1&t=a%2Fb%26c&state=STATE");
 }
 
-/// 8.1: a form is sorted and encoded.
+/// A form is sorted and encoded.
 #[test]
 fn golden_form_requests() {
-    let request = build(token_request, &code_flow_with(&[]));
+    let request = build(Action::Access, &code_flow_with(&[]));
     assert_eq!(request.method, http::Method::POST);
     assert_eq!(request.url.as_str(), "https://tenant.example.com/oauth2/token");
     assert_eq!(
@@ -167,7 +165,7 @@ fn golden_form_requests() {
     assert_eq!(header(&request, "accept"), ["application/json"]);
     assert!(header(&request, "authorization").is_empty());
 
-    let request = build(refresh_request, &code_flow_with(&[]));
+    let request = build(Action::Refresh, &code_flow_with(&[]));
     assert_eq!(request.url.as_str(), "https://login.example.com/oauth2/token");
     assert_eq!(
         body(&request),
@@ -175,10 +173,10 @@ fn golden_form_requests() {
     );
 }
 
-/// 8.1: everything in the query, no body, no content type of its own.
+/// Everything in the query, no body, no content type of its own.
 #[test]
 fn golden_query_requests() {
-    let request = build(token_request, &query_flow());
+    let request = build(Action::Access, &query_flow());
     assert_eq!(
         request.url.as_str(),
         format!(
@@ -187,7 +185,7 @@ fn golden_query_requests() {
     );
     assert!(request.body.is_none());
     assert!(header(&request, "content-type").is_empty());
-    let request = build(refresh_request, &query_flow());
+    let request = build(Action::Refresh, &query_flow());
     assert_eq!(
         request.url.as_str(),
         format!(
@@ -196,12 +194,12 @@ fn golden_query_requests() {
     );
 }
 
-/// 8.1: a JSON body is sent as it is written.
+/// A JSON body is sent as it is written.
 #[test]
 fn golden_json_request() {
     let definition = fixture(include_str!("../../../fixtures/connector/json_client_credentials.yml"));
-    for build_request in [token_request as Build, refresh_request] {
-        let request = build(build_request, &definition);
+    for action in [Action::Access, Action::Refresh] {
+        let request = build(action, &definition);
         assert_eq!(
             body(&request),
             "{\n  \"grant_type\": \"client_credentials\",\n  \"audience\": \"https://tenant.example.com/api/v2/\",\n  \
@@ -213,7 +211,7 @@ fn golden_json_request() {
     }
 }
 
-/// 8.1: Basic by a `client_config` of the request; RFC 6749 §2.3.1 encodes id and secret.
+/// Basic by a `client_config` of the request; RFC 6749 §2.3.1 encodes id and secret.
 #[test]
 fn golden_basic_request() {
     let definition = fixture(include_str!("../../../fixtures/connector/local_client_credentials.yml"));
@@ -221,18 +219,18 @@ fn golden_basic_request() {
     let mut all = secrets();
     all["domain"] = json!("127.0.0.1:4010");
     let values = Values::new().with_all(all.as_object().unwrap());
-    for build_request in [token_request as Build, refresh_request] {
-        let request = build_request(&definition, &values, &policy).unwrap();
+    for action in [Action::Access, Action::Refresh] {
+        let request = request(&definition, action, &values, &policy).unwrap();
         assert_eq!(request.url.as_str(), "http://127.0.0.1:4010/token");
         assert_eq!(header(&request, "authorization"), ["Basic Q0lEOkNTRUM="]);
         assert_eq!(body(&request), "grant_type=client_credentials&scope=api");
     }
     let special = SecretText::new("a:b c%".to_owned());
     let values = values.with("client_secret", &special);
-    let request = token_request(&definition, &values, &policy).unwrap();
+    let special = request(&definition, Action::Access, &values, &policy).unwrap();
     // CID:a%3Ab%20c%25
-    assert_eq!(header(&request, "authorization"), ["Basic Q0lEOmElM0FiJTIwYyUyNQ=="]);
-    let refused = token_request(&definition, &values, &OutboundPolicy::default());
+    assert_eq!(header(&special, "authorization"), ["Basic Q0lEOmElM0FiJTIwYyUyNQ=="]);
+    let refused = request(&definition, Action::Access, &values, &OutboundPolicy::default());
     assert!(matches!(refused, Err(RequestProblem::Unusable { place: "host", .. })));
 }
 
@@ -248,7 +246,7 @@ fn client_credentials_refresh_with_what_they_have() {
         Definition::from_document(document).unwrap()
     };
     let path = |definition: &Definition, changes: &Value| {
-        let request = build_with(refresh_request, definition, changes).unwrap();
+        let request = build_with(Action::Refresh, definition, changes).unwrap();
         request.url.path().to_owned()
     };
     let with_token =
@@ -259,22 +257,22 @@ fn client_credentials_refresh_with_what_they_have() {
     let without = json!({"method": "POST", "path": "/refresh"});
     assert_eq!(path(&client(without), &json!({"refresh_token": null})), "/refresh");
     let no_refresh = code_flow_with(&[("refresh_request", Value::Null)]);
-    let problem = build_with(refresh_request, &no_refresh, &json!({}));
+    let problem = build_with(Action::Refresh, &no_refresh, &json!({}));
     assert_eq!(problem.unwrap_err(), RequestProblem::NotOffered { action: Action::Refresh });
 }
 
 #[test]
 fn tests_are_authenticated_as_the_connector_says() {
-    let request = build(test_request, &code_flow_with(&[]));
+    let request = build(Action::Test, &code_flow_with(&[]));
     assert_eq!(request.url.as_str(), "https://tenant.example.com/me?limit=1");
     assert_eq!(header(&request, "authorization"), ["Bearer AT"]);
-    let missing = build_with(test_request, &code_flow_with(&[]), &json!({"access_token": null}));
+    let missing = build_with(Action::Test, &code_flow_with(&[]), &json!({"access_token": null}));
     assert!(matches!(missing, Err(RequestProblem::Missing { place: "authentication", .. })));
 
     let direct = |strategy: &str, configuration: Value| {
         let mut document = code_flow();
         document["client_config"]["authentication"] = json!({"strategy": strategy, "configuration": configuration});
-        build(test_request, &Definition::from_document(document).unwrap())
+        build(Action::Test, &Definition::from_document(document).unwrap())
     };
     let request = direct("basic", json!({"username": "<client_id>", "password": "<redirect_uri>"}));
     // CID:https://app.example/api/v1/oauth/callback, not encoded: RFC 7617.
@@ -303,10 +301,10 @@ fn revocation_is_offered_where_the_definition_has_it() {
     let mut all = secrets();
     all["domain"] = json!("127.0.0.1:4010");
     let values = Values::new().with_all(all.as_object().unwrap());
-    let request = revoke_request(&definition, &values, &policy).unwrap();
+    let request = request(&definition, Action::Revoke, &values, &policy).unwrap();
     assert_eq!(request.url.as_str(), "http://127.0.0.1:4010/token/revocation");
     assert_eq!(body(&request), "client_id=CID&client_secret=CSEC&token=RT&token_type_hint=refresh_token");
-    let problem = build_with(revoke_request, &code_flow_with(&[]), &json!({}));
+    let problem = build_with(Action::Revoke, &code_flow_with(&[]), &json!({}));
     assert!(matches!(problem, Err(RequestProblem::NotOffered { .. })));
 }
 
@@ -315,6 +313,6 @@ fn revocation_is_offered_where_the_definition_has_it() {
 fn repeated_parameters_collapse() {
     let flow = json!({"method": "POST", "path": "/t", "query_params": [
         {"name": "a", "value": "1"}, {"name": "b", "value": "2"}, {"name": "a", "value": "3"}]});
-    let request = build(token_request, &code_flow_with(&[("token_request", flow)]));
+    let request = build(Action::Access, &code_flow_with(&[("token_request", flow)]));
     assert_eq!(request.url.query(), Some("a=3&b=2"));
 }

@@ -30,7 +30,7 @@ fn state_and_challenge_are_added_to_the_authorization_url() {
 #[test]
 fn the_verifier_is_added_beside_the_code() {
     let with_verifier =
-        |definition: &Definition| build_with(token_request, definition, &json!({"code_verifier": VERIFIER})).unwrap();
+        |definition: &Definition| build_with(Action::Access, definition, &json!({"code_verifier": VERIFIER})).unwrap();
     let request = with_verifier(&code_flow_with(&[]));
     assert!(body(&request).contains(&format!("&code_verifier={VERIFIER}&grant_type=")));
     assert_eq!(request.url.query(), None);
@@ -50,7 +50,7 @@ fn the_verifier_is_added_beside_the_code() {
 
     let request = with_verifier(&code_flow_with(&[("pkce", json!(false))]));
     assert!(!body(&request).contains("code_verifier"));
-    let refresh = build_with(refresh_request, &code_flow_with(&[]), &json!({"code_verifier": VERIFIER}));
+    let refresh = build_with(Action::Refresh, &code_flow_with(&[]), &json!({"code_verifier": VERIFIER}));
     assert!(!body(&refresh.unwrap()).contains("code_verifier"));
 }
 
@@ -59,18 +59,18 @@ fn the_verifier_is_added_beside_the_code() {
 fn a_hostile_code_stays_one_value() {
     let hostile = "C\",\"scope\":\"admin\"}&x=y#=+%00\0<client_secret>\r\n";
     let count = |query: &str| url::form_urlencoded::parse(query.as_bytes()).count();
-    let request = build_with(token_request, &code_flow_with(&[]), &json!({"code": hostile})).unwrap();
+    let request = build_with(Action::Access, &code_flow_with(&[]), &json!({"code": hostile})).unwrap();
     let sent: Vec<_> = url::form_urlencoded::parse(body(&request).as_bytes()).collect();
     assert_eq!(sent.len(), 5);
     assert!(sent.contains(&("code".into(), hostile.into())));
 
-    let request = build_with(token_request, &query_flow(), &json!({"code": hostile})).unwrap();
+    let request = build_with(Action::Access, &query_flow(), &json!({"code": hostile})).unwrap();
     assert_eq!(count(request.url.query().unwrap()), 5);
     assert_eq!(request.url.fragment(), None);
 
     let json_flow = json!({"method": "POST", "path": "/t", "body": "{\"code\": \"<code>\"}"});
     let definition = code_flow_with(&[("token_request", json_flow)]);
-    let request = build_with(token_request, &definition, &json!({"code": hostile})).unwrap();
+    let request = build_with(Action::Access, &definition, &json!({"code": hostile})).unwrap();
     let sent: Value = serde_json::from_str(body(&request)).unwrap();
     assert_eq!(sent, json!({ "code": hostile }));
 }
@@ -79,12 +79,12 @@ fn a_hostile_code_stays_one_value() {
 #[test]
 fn a_hostile_header_value_stops_the_request() {
     let definition = code_flow_with(&[("token_request/headers", json!([{"name": "X-Id", "value": "<client_id>"}]))]);
-    let problem = build_with(token_request, &definition, &json!({"client_id": "a\r\nX: y"}));
+    let problem = build_with(Action::Access, &definition, &json!({"client_id": "a\r\nX: y"}));
     let problem = problem.unwrap_err();
     assert!(matches!(&problem, RequestProblem::Unusable { place: "headers", name, .. } if name == "client_id"));
     assert!(!problem.to_string().contains("X: y"));
     // Without a value the field is left out.
-    let request = build_with(token_request, &definition, &json!({"client_id": null}));
+    let request = build_with(Action::Access, &definition, &json!({"client_id": null}));
     assert!(matches!(request, Err(RequestProblem::Missing { place: "body", .. })));
 }
 
@@ -92,11 +92,11 @@ fn a_hostile_header_value_stops_the_request() {
 #[test]
 fn hostile_hosts_stop_the_request() {
     for domain in ["evil.com/", "evil.com#", "evil.com?", "a.b@evil.com", "evil.com:443", "..", "", "\n"] {
-        let problem = build_with(token_request, &code_flow_with(&[]), &json!({ "domain": domain }));
+        let problem = build_with(Action::Access, &code_flow_with(&[]), &json!({ "domain": domain }));
         assert!(matches!(problem, Err(RequestProblem::Unusable { place: "host", .. })), "{domain}");
     }
     for domain in ["127.0.0.1", "0x7f.1", "2130706433", "localhost", "metadata.internal", "intranet"] {
-        let problem = build_with(token_request, &code_flow_with(&[]), &json!({ "domain": domain }));
+        let problem = build_with(Action::Access, &code_flow_with(&[]), &json!({ "domain": domain }));
         assert!(matches!(problem, Err(RequestProblem::Address(_))), "{domain}");
         let mut all = secrets();
         all["domain"] = json!(domain);
@@ -109,21 +109,21 @@ fn hostile_hosts_stop_the_request() {
 /// What a missing value means by place, and how Fides words it.
 #[test]
 fn missing_values_are_named() {
-    let problem = build_with(refresh_request, &code_flow_with(&[]), &json!({"refresh_token": null}));
+    let problem = build_with(Action::Refresh, &code_flow_with(&[]), &json!({"refresh_token": null}));
     assert_eq!(
         problem.unwrap_err().to_string(),
         "Unable to replace placeholders in body for the 'refresh' request of Shop OAuth2. The following placeholders \
          could not be resolved: ['refresh_token']"
     );
     // In a query a missing value leaves its parameter out, but not one without which the request is senseless.
-    let problem = build_with(refresh_request, &query_flow(), &json!({"refresh_token": null}));
+    let problem = build_with(Action::Refresh, &query_flow(), &json!({"refresh_token": null}));
     assert!(matches!(problem, Err(RequestProblem::Missing { place: "query_params", .. })));
-    let request = build_with(refresh_request, &query_flow(), &json!({"redirect_uri": null})).unwrap();
+    let request = build_with(Action::Refresh, &query_flow(), &json!({"redirect_uri": null})).unwrap();
     assert!(!request.url.as_str().contains("redirect_uri"));
-    let problem = build_with(token_request, &code_flow_with(&[]), &json!({"domain": null}));
+    let problem = build_with(Action::Access, &code_flow_with(&[]), &json!({"domain": null}));
     assert!(matches!(problem, Err(RequestProblem::Missing { place: "host", .. })));
     let flow = json!({"method": "POST", "path": "/<tenant>/t"});
-    let problem = build_with(token_request, &code_flow_with(&[("token_request", flow)]), &json!({}));
+    let problem = build_with(Action::Access, &code_flow_with(&[("token_request", flow)]), &json!({}));
     assert!(matches!(problem, Err(RequestProblem::Missing { place: "path", .. })));
     let none = Values::new();
     assert_eq!(missing_secrets(&code_flow_with(&[]), &none), ["client_id", "client_secret", "redirect_uri"]);
@@ -132,7 +132,7 @@ fn missing_values_are_named() {
 /// L6: neither requests nor problems show a secret, apart from what a URL holds.
 #[test]
 fn debug_output_of_a_request_shows_no_secret() {
-    let request = build(token_request, &code_flow_with(&[]));
+    let request = build(Action::Access, &code_flow_with(&[]));
     let shown = format!("{request:?}");
     assert!(!shown.contains("CSEC") && !shown.contains("CODE"));
 }
