@@ -1,5 +1,5 @@
-//! `/api/v1/connection`: connections to providers. Each handler checks the caller with the registry, then sends one
-//! command to the one object of the key.
+//! `/api/v1/connection`: connections to providers. Each handler checks the caller with the registry. What is about one
+//! connection is then one command to the one object of its key; lists are the directory's.
 
 pub(super) mod bulk;
 pub(super) mod definition;

@@ -132,7 +132,7 @@ pub struct Actor<P> {
     /// An answer that could not be stored: stored before the provider is asked again.
     unsaved: RefCell<Option<Unsaved>>,
     /// Until when a provider that others found closed is not asked, and why.
-    held: RefCell<Option<(UnixSeconds, Fault)>>,
+    paused: RefCell<Option<(UnixSeconds, Fault)>>,
     /// When the alarm is set to ring.
     alarm: Cell<Option<UnixSeconds>>,
     /// Rows written since a renewal was last told of: of this connection, of the directory.
@@ -166,7 +166,7 @@ impl<P: ObjectPorts> Actor<P> {
             live: RefCell::default(),
             flight: RefCell::default(),
             unsaved: RefCell::default(),
-            held: RefCell::default(),
+            paused: RefCell::default(),
             alarm: Cell::default(),
             rows: Cell::default(),
             revision: Cell::default(),
@@ -321,7 +321,7 @@ impl<P: ObjectPorts> Actor<P> {
         self.live.take();
         // A breaker stands for these: whatever else is written, the provider is as it was.
         if parts.iter().any(|part| matches!(part, Part::Definition | Part::Secrets | Part::Grant)) {
-            self.held.take();
+            self.paused.take();
         }
         let stored = parts.iter().map(|part| record.stored(*part)).collect::<Result<Vec<_>, _>>()?;
         let rows = match event {

@@ -14,7 +14,7 @@ use crate::protocol::{
 /// A provider's tokens, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Grant {
-    /// Grows with every answer of the provider; part of what its envelopes authenticate.
+    /// 1 for the first answer of the provider, one more for each that takes its place; part of what its envelopes authenticate.
     pub generation: u64,
     /// The access token, sealed.
     pub access_token: Envelope,

@@ -15,8 +15,8 @@ impl<P: ObjectPorts> Actor<P> {
     pub(super) fn next_renewal(&self, record: &Record) -> Option<UnixSeconds> {
         let renewal = renewal_of(record).ok()?;
         let due = next_look(record.grant.as_ref(), &record.condition, renewal, self.lead(record))?;
-        let held = self.held.borrow().as_ref().map(|(until, _)| *until);
-        Some(held.map_or(due, |until| due.max(until)))
+        let paused = self.paused.borrow().as_ref().map(|(until, _)| *until);
+        Some(paused.map_or(due, |until| due.max(until)))
     }
 
     /// Has the alarm ring when its tokens must be looked at next, or an event told again. The sweep would come, too; the

@@ -21,8 +21,8 @@ const CLOCK_TOLERANCE: Seconds = Seconds(60);
 /// So long after a token was renewed for a report, no other one is.
 const REPORT_PAUSE: Seconds = Seconds(60);
 
-/// A breaker holds nobody longer; if it seems so, the clock was set back.
-const LONGEST_HOLD: Seconds = Seconds(3_600);
+/// A breaker pauses nobody longer; if it seems so, the clock was set back.
+const LONGEST_PAUSE: Seconds = Seconds(3_600);
 
 /// A token that can be answered without looking at anything else, while its instant is in between.
 pub(super) struct Remembered {
@@ -101,8 +101,8 @@ impl<P: ObjectPorts> Actor<P> {
         if record.condition.state == RefreshState::NeedsAuthorization {
             return Refusal::NeedsAuthorization;
         }
-        let held = self.held.borrow().as_ref().map(|(_, fault)| fault.clone());
-        Refusal::Provider(held.or_else(|| record.condition.last_fault.clone()).unwrap_or(Fault::Failed))
+        let paused = self.paused.borrow().as_ref().map(|(_, fault)| fault.clone());
+        Refusal::Provider(paused.or_else(|| record.condition.last_fault.clone()).unwrap_or(Fault::Failed))
     }
 
     /// The alarm rang.
@@ -137,7 +137,7 @@ impl<P: ObjectPorts> Actor<P> {
             ReadDecision::ServeAndRenew | ReadDecision::Renew if record.grant.is_some() => match self.renewal().await {
                 Ok(_) => SweepOutcome::Renewed,
                 Err(Stop::Refused(Refusal::NeedsAuthorization)) => SweepOutcome::NeedsAuthorization,
-                Err(Stop::Refused(_)) if self.held.borrow().is_some() => SweepOutcome::Paused,
+                Err(Stop::Refused(_)) if self.paused.borrow().is_some() => SweepOutcome::Paused,
                 Err(Stop::Refused(_)) => SweepOutcome::Failed,
                 Err(Stop::Broken(error)) => return Err(error.into()),
             },
@@ -148,9 +148,9 @@ impl<P: ObjectPorts> Actor<P> {
                 SweepOutcome::NeedsAuthorization
             }
             _ => {
-                let is_held = self.held.borrow().is_some();
+                let is_paused = self.paused.borrow().is_some();
                 self.publish().await?;
-                if is_held { SweepOutcome::Paused } else { SweepOutcome::NotDue }
+                if is_paused { SweepOutcome::Paused } else { SweepOutcome::NotDue }
             }
         };
         Ok(Reply::Sweep(outcome))
@@ -170,9 +170,9 @@ impl<P: ObjectPorts> Actor<P> {
     /// What a read gets; a provider that others found closed is not asked.
     fn decision(&self, record: &Record, renewal: Renewal, now: UnixSeconds) -> ReadDecision {
         let decision = on_read(record.grant.as_ref(), &record.condition, renewal, self.lead(record), now);
-        let mut held = self.held.borrow_mut();
-        held.take_if(|(until, _)| *until <= now || until.since(now) > LONGEST_HOLD);
-        match (decision, &*held) {
+        let mut paused = self.paused.borrow_mut();
+        paused.take_if(|(until, _)| *until <= now || until.since(now) > LONGEST_PAUSE);
+        match (decision, &*paused) {
             (ReadDecision::ServeAndRenew, Some(_)) => ReadDecision::Serve,
             (ReadDecision::Renew, Some((_, fault))) => ReadDecision::BackingOff(fault.clone()),
             (decision, _) => decision,

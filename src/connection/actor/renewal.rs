@@ -98,7 +98,7 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// What the log says of a renewal; nothing where it was made to wait, as are all others at that provider.
     fn line(&self, renewed: &Result<LiveToken, Stop>) -> Option<RefreshLine> {
-        if matches!(renewed, Err(Stop::Refused(_))) && self.held.borrow().is_some() {
+        if matches!(renewed, Err(Stop::Refused(_))) && self.paused.borrow().is_some() {
             return None;
         }
         let fault = match renewed {
@@ -157,9 +157,9 @@ impl<P: ObjectPorts> Actor<P> {
         let watched = match self.ports.admit(&attempt.call).await.unwrap_or(Admission::Go { watched: false }) {
             Admission::Go { watched } => watched,
             Admission::Wait { until, fault } => {
-                // Whom it held does not come all at once.
+                // Whom it paused does not come all at once.
                 let [jitter] = random()?;
-                self.held.replace(Some((until.plus(Seconds(u64::from(jitter) / 8)), fault.clone())));
+                self.paused.replace(Some((until.plus(Seconds(u64::from(jitter) / 8)), fault.clone())));
                 return Err(Refusal::Provider(fault).into());
             }
         }; // 1

@@ -30,12 +30,12 @@ impl<P: ObjectPorts> Actor<P> {
             Err(Stop::Refused(refusal)) => TestOutcome::Failed(refusal),
             Err(broken) => return Err(broken),
         };
-        let mut now = self.existing()?;
+        let mut latest = self.existing()?;
         // What was found about other secrets, or another definition, says nothing about these.
-        if self.revision.get() == revision && record.definition == now.definition {
+        if self.revision.get() == revision && record.definition == latest.definition {
             let last_test = LastTest { at: self.ports.now(), succeeded: outcome == TestOutcome::Succeeded };
-            Rc::make_mut(&mut now).profile.last_test = Some(last_test);
-            self.store(now, &[Part::Profile])?;
+            Rc::make_mut(&mut latest).profile.last_test = Some(last_test);
+            self.store(latest, &[Part::Profile])?;
             self.publish().await?;
         }
         Ok(Reply::Tested(outcome))

@@ -14,7 +14,7 @@ fn table(head: &str) -> Vec<Vec<&'static str>> {
     rows.map(|row| cells(row).collect()).collect()
 }
 
-/// A condition in which the provider failed at 1900 and is not asked before 2500.
+/// A condition in which the provider failed at 1000 and is not asked before 2500.
 fn waiting(state: RefreshState) -> Condition {
     Condition {
         state,
