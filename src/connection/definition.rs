@@ -29,6 +29,7 @@ pub use self::{
     shown::shown,
     token_rules::TokenRules,
 };
+use super::key::check_alphabet;
 use crate::protocol::{
     host::HostList,
     validation::{Issue, Step},
@@ -258,8 +259,9 @@ fn read(document: &Value, issues: &mut Issues) -> Option<Definition> {
     root.object(issues)?;
     let key = root.member("fides_key");
     let fides_key = key.text(issues);
-    if let Some(text) = fides_key {
-        check_key(text, &key, issues);
+    // It stands in no path and is looked up nowhere, so that its alphabet is all that counts.
+    if let Some(Err(problem)) = fides_key.map(check_alphabet) {
+        issues.push(key.issue(problem));
     }
     let text = |name: &str, issues: &mut Issues| root.member(name).text(issues).map(str::to_owned);
     let (name, kind) = (text("name", issues), text("type", issues));
@@ -328,17 +330,6 @@ fn read_test_values(node: &Node<'_>, issues: &mut Issues) -> Vec<(String, String
         values.extend(name.map(|name| (name.to_owned(), parameter.to_owned())));
     }
     values
-}
-
-/// What a key may hold.
-fn check_key(key: &str, node: &Node<'_>, issues: &mut Issues) {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-<>".contains(&byte);
-    if key.is_empty() || !key.bytes().all(allowed) {
-        let shown: String = key.chars().take(64).collect();
-        issues.push(node.issue(format!(
-            "FidesKeys must only contain alphanumeric characters, '.', '_', '<', '>' or '-'. Value provided: {shown}"
-        )));
-    }
 }
 
 /// The document as it is kept: known top-level members, `type` in lower case.

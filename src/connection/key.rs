@@ -14,17 +14,16 @@ impl ConnectionKey {
     /// Reads a key.
     ///
     /// # Errors
-    /// 422 with the words of Fides; the value is shown only when it is short and printable.
+    /// 422 with the words of Fides; the value is shown where it is not too long.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'<' | b'>');
         if text.len() > KEY_LIMIT {
             return Err(format!("FidesKeys must have at most {KEY_LIMIT} characters"));
         }
-        if text.is_empty() || matches!(text, "." | "..") || !text.bytes().all(allowed) {
-            return Err(format!(
-                "FidesKeys must only contain alphanumeric characters, '.', '_', '<', '>' or '-'. Value provided: {text}"
-            ));
+        // It stands in paths, where these two mean something else.
+        if matches!(text, "." | "..") {
+            return Err(not_a_key(text));
         }
+        check_alphabet(text)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -41,6 +40,21 @@ impl ConnectionKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a text has the alphabet of a `FidesKey`.
+///
+/// # Errors
+/// 422 with the words of Fides, and the beginning of the value.
+pub(super) fn check_alphabet(text: &str) -> Result<(), String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'<' | b'>');
+    if !text.is_empty() && text.bytes().all(allowed) { Ok(()) } else { Err(not_a_key(text)) }
+}
+
+/// The words of Fides for a text that is no key.
+fn not_a_key(text: &str) -> String {
+    let shown: String = text.chars().take(KEY_LIMIT).collect();
+    format!("FidesKeys must only contain alphanumeric characters, '.', '_', '<', '>' or '-'. Value provided: {shown}")
 }
 
 impl std::fmt::Display for ConnectionKey {
