@@ -144,6 +144,18 @@ fn tests_by_id() -> TestsById {
     found
 }
 
+/// Whether a comment cites a decision, or a section of a document, that is not in the repository.
+fn cites_elsewhere(comment: &str) -> bool {
+    let words = comment.split(|character: char| !character.is_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !matches!(*word, "" | "section")).collect();
+    let is_number = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+    let is_decision = |word: &&str| word.strip_prefix('D').is_some_and(is_number);
+    let is_section = |pair: &[&str]| {
+        ["contract", "architecture"].iter().any(|name| name.eq_ignore_ascii_case(pair[0])) && is_number(pair[1])
+    };
+    words.iter().any(is_decision) || words.windows(2).any(is_section)
+}
+
 /// What is wrong with the hand-written part of a row, given whether it has tests.
 fn fault(row: &Row<'_>, has_tests: bool) -> Option<String> {
     let (id, reason) = (row.id, row.reason);
@@ -196,15 +208,39 @@ fn the_checklist_names_the_tests_that_there_are() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What a comment refers to is in the repository, or published.
+#[test]
+fn comments_cite_what_a_reader_can_open() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in PLACES.iter().flat_map(|place| rust_files(&root.join(place))) {
+        let text = fs::read_to_string(&file).unwrap();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//")) {
+            assert!(!cites_elsewhere(line), "{}:{}: {line}", file.display(), index + 1);
+        }
+    }
+}
+
+#[test]
+fn citations_of_what_is_elsewhere_are_found() {
+    for cited in
+        ["/// D14: x", "// x (D5).", "//! Contract 5.1: x", "/// x (contract section 1.4).", "/// Architecture §7"]
+    {
+        assert!(cites_elsewhere(cited), "{cited}");
+    }
+    for fine in ["/// T14: x (K7)", "/// D, 3D", "/// RFC 8725 §3.1, section 5", "/// a contract of 5; architecture"] {
+        assert!(!cites_elsewhere(fine), "{fine}");
+    }
+}
+
 #[test]
 fn ids_are_read_wherever_they_stand_in_a_doc_comment() {
     let cases: [(&str, &[&str]); 6] = [
         (" T6, J12: twice. K7", &["T6", "J12", "K7"]),
         (" S1 to S4, S9: hosts", &["S1", "S2", "S3", "S4", "S9"]),
-        (" (D14), RFC 6749, X1, T, T06, T100, AT1, 8.1: none", &[]),
+        (" (X14), RFC 6749, X1, T, T06, T100, AT1, 8.1: none", &[]),
         (" R4: section 5 to E3", &["R4", "E3"]),
         (" T1 to B2", &["T1", "B2"]),
-        (" Contract 5.1: L2", &["L2"]),
+        (" Section 5.1: L2", &["L2"]),
     ];
     for (doc, expected) in cases {
         assert_eq!(ids(doc), expected, "{doc}");

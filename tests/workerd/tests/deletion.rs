@@ -65,7 +65,7 @@ fn reader_deleted(setup: Setup, clock: &Clock) -> (Postern, String) {
     (postern, own)
 }
 
-/// C12, R4: section 5 of the architecture: 10 seconds by default on token reads.
+/// C12, R4: within the revocation lag, 10 seconds by default on token reads.
 #[test]
 fn the_token_of_a_deleted_client_reads_no_token_after_the_revocation_lag() {
     let clock = Clock::new();
