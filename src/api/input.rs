@@ -41,8 +41,7 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 pub(super) fn json(request: &http::Request<Body>) -> Result<Value, ApiError> {
     let bytes = bytes(request)?;
     if media_type(request).is_some_and(|media_type| media_type != "application/json") {
-        let msg = "Input should be a valid dictionary or object to extract fields from";
-        return Err(ApiError::unprocessable(&[Issue::new("model_attributes_type", vec!["body".into()], msg)]));
+        return Err(ApiError::unprocessable(&[Issue::not_object(vec!["body".into()])]));
     }
     if bytes.is_empty() {
         return Ok(Value::Null);

@@ -96,7 +96,7 @@ pub fn read_client_request(body: &Value, now: UnixSeconds) -> Result<ClientReque
             reader.finish()?;
             Ok(request)
         }
-        _ => Err(malformed(not_an_object())),
+        _ => Err(malformed(Issue::not_object(at_body()))),
     }
 }
 
@@ -109,7 +109,7 @@ pub fn read_client_change(body: &Value) -> Result<ClientChange, ClientProblem> {
     let members = match body {
         Value::Object(members) => members,
         Value::Null => return Err(malformed(Issue::missing(at_body()))),
-        _ => return Err(malformed(not_an_object())),
+        _ => return Err(malformed(Issue::not_object(at_body()))),
     };
     let mut reader = Reader::new(members, &["scopes", "name", "description", "resources", "jwks"]);
     let is_null = |member: &str| members.get(member).is_some_and(Value::is_null);
@@ -133,7 +133,7 @@ pub fn read_rotation_request(body: &Value, now: UnixSeconds) -> Result<RotationR
     let members = match body {
         Value::Null => return Ok(RotationRequest::default()),
         Value::Object(members) => members,
-        _ => return Err(malformed(not_an_object())),
+        _ => return Err(malformed(Issue::not_object(at_body()))),
     };
     let mut reader = Reader::new(members, &["overlap_minutes", "secret_expires_at", "revoke_tokens"]);
     let minutes = reader.number("overlap_minutes", 0, OVERLAP_LIMIT_MINUTES).unwrap_or_default();
@@ -162,17 +162,16 @@ pub fn read_scopes(value: &Value, loc: &[Step]) -> Result<Scope, ClientProblem> 
 /// A JSON array of texts, at most so many.
 fn read_texts<'a>(value: &'a Value, loc: &[Step], limit: usize) -> Result<Vec<&'a str>, Vec<Issue>> {
     let Value::Array(elements) = value else {
-        return Err(vec![Issue::new("list_type", loc.to_vec(), "Input should be a valid list")]);
+        return Err(vec![Issue::not_list(loc.to_vec())]);
     };
     if elements.len() > limit {
-        let msg = format!("List should have at most {limit} items after validation, not {}", elements.len());
-        return Err(vec![Issue::new("too_long", loc.to_vec(), msg)]);
+        return Err(vec![Issue::list_too_long(loc.to_vec(), limit, elements.len())]);
     }
     let (mut texts, mut issues) = (Vec::new(), Vec::new());
     for (index, element) in elements.iter().enumerate() {
         match element.as_str() {
             Some(text) => texts.push(text),
-            None => issues.push(not_a_text(vec![index.into()]).within(loc)),
+            None => issues.push(Issue::not_text(vec![index.into()]).within(loc)),
         }
     }
     if issues.is_empty() { Ok(texts) } else { Err(issues) }
@@ -205,11 +204,8 @@ impl<'a> Reader<'a> {
     fn text(&mut self, member: &'static str) -> Option<String> {
         match self.given(member)? {
             Value::String(text) if text.chars().count() <= TEXT_LIMIT => return Some(text.clone()),
-            Value::String(_) => {
-                let msg = format!("String should have at most {TEXT_LIMIT} characters");
-                self.issues.push(Issue::new("string_too_long", at(member), msg));
-            }
-            _ => self.issues.push(not_a_text(at(member))),
+            Value::String(_) => self.issues.push(Issue::text_too_long(at(member), TEXT_LIMIT)),
+            _ => self.issues.push(Issue::not_text(at(member))),
         }
         None
     }
@@ -228,14 +224,8 @@ impl<'a> Reader<'a> {
         let issue = match whole(self.given(member)?).map(u64::try_from) {
             Some(Ok(number)) if (least..=most).contains(&number) => return Some(number),
             None => Issue::new("int_type", at(member), "Input should be a valid integer"),
-            Some(Ok(number)) if number > most => {
-                let msg = format!("Input should be less than or equal to {most}");
-                Issue::new("less_than_equal", at(member), msg)
-            }
-            Some(_) => {
-                let msg = format!("Input should be greater than or equal to {least}");
-                Issue::new("greater_than_equal", at(member), msg)
-            }
+            Some(Ok(number)) if number > most => Issue::too_large(at(member), most),
+            Some(_) => Issue::too_small(at(member), least),
         };
         self.issues.push(issue);
         None
@@ -252,7 +242,7 @@ impl<'a> Reader<'a> {
             None => false,
             Some(Value::Bool(on)) => *on,
             Some(_) => {
-                self.issues.push(Issue::new("bool_type", at(member), "Input should be a valid boolean"));
+                self.issues.push(Issue::not_boolean(at(member)));
                 false
             }
         }
@@ -319,17 +309,6 @@ fn at_body() -> Vec<Step> {
 /// A member of the body.
 fn at(member: &str) -> Vec<Step> {
     vec!["body".into(), member.into()]
-}
-
-/// A value that should be a text.
-fn not_a_text(loc: Vec<Step>) -> Issue {
-    Issue::new("string_type", loc, "Input should be a valid string")
-}
-
-/// A body that should be an object.
-fn not_an_object() -> Issue {
-    let msg = "Input should be a valid dictionary or object to extract fields from";
-    Issue::new("model_attributes_type", at_body(), msg)
 }
 
 /// One issue as a problem.

@@ -172,14 +172,13 @@ impl JwkSet {
         let keys = match members.get("keys") {
             None => return Err(vec![Issue::missing(loc)]),
             Some(Value::Array(keys)) => keys,
-            Some(_) => return Err(vec![Issue::new("list_type", loc, "Input should be a valid list")]),
+            Some(_) => return Err(vec![Issue::not_list(loc)]),
         };
         if keys.is_empty() {
             return Err(vec![Issue::new("too_short", loc, "List should have at least 1 item after validation")]);
         }
         if keys.len() > KEY_LIMIT {
-            let msg = format!("List should have at most {KEY_LIMIT} items after validation");
-            return Err(vec![Issue::new("too_long", loc, msg)]);
+            return Err(vec![Issue::list_too_long(loc, KEY_LIMIT, keys.len())]);
         }
         let (mut set, mut issues) = (Vec::new(), Vec::new());
         for (index, key) in keys.iter().enumerate() {
@@ -313,7 +312,7 @@ impl Reader<'_> {
     fn text<'m>(&mut self, members: &'m Map<String, Value>, name: &'static str) -> Option<&'m str> {
         let value = members.get(name)?;
         if !value.is_string() {
-            self.issues.push(Issue::new("string_type", self.at(name), "Input should be a valid string"));
+            self.issues.push(Issue::not_text(self.at(name)));
         }
         value.as_str()
     }

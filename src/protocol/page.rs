@@ -29,24 +29,19 @@ impl PageQuery {
     /// 422: no whole number, or out of bounds.
     pub fn read(page: Option<&str>, size: Option<&str>) -> Result<Self, Vec<Issue>> {
         let mut issues = Vec::new();
-        let mut number = |name: &str, text: Option<&str>, default: u32, most: u32| match text.map(str::parse::<u32>) {
-            None => default,
-            Some(Ok(number)) if (1..=most).contains(&number) => number,
-            Some(Ok(0)) => {
-                let msg = "Input should be greater than or equal to 1";
-                issues.push(Issue::new("greater_than_equal", vec!["query".into(), name.into()], msg));
-                default
-            }
-            Some(Ok(_)) => {
-                let msg = format!("Input should be less than or equal to {most}");
-                issues.push(Issue::new("less_than_equal", vec!["query".into(), name.into()], msg));
-                default
-            }
-            Some(Err(_)) => {
-                let msg = "Input should be a valid integer, unable to parse string as an integer";
-                issues.push(Issue::new("int_parsing", vec!["query".into(), name.into()], msg));
-                default
-            }
+        let mut number = |name: &str, text: Option<&str>, default: u32, most: u32| {
+            let loc = || vec!["query".into(), name.into()];
+            issues.push(match text.map(str::parse::<u32>) {
+                None => return default,
+                Some(Ok(number)) if (1..=most).contains(&number) => return number,
+                Some(Ok(0)) => Issue::too_small(loc(), 1),
+                Some(Ok(_)) => Issue::too_large(loc(), most.into()),
+                Some(Err(_)) => {
+                    let msg = "Input should be a valid integer, unable to parse string as an integer";
+                    Issue::new("int_parsing", loc(), msg)
+                }
+            });
+            default
         };
         // The last page of a directory with ten million connections at one row a page.
         let page = number("page", page, 1, 10_000_000);

@@ -89,6 +89,56 @@ impl Issue {
         Self::new("extra_forbidden", loc, "Extra inputs are not permitted")
     }
 
+    /// Something else where a text should stand.
+    #[must_use]
+    pub fn not_text(loc: Vec<Step>) -> Self {
+        Self::new("string_type", loc, "Input should be a valid string")
+    }
+
+    /// A text of too many characters.
+    #[must_use]
+    pub fn text_too_long(loc: Vec<Step>, limit: usize) -> Self {
+        Self::new("string_too_long", loc, format!("String should have at most {limit} characters"))
+    }
+
+    /// Something else where a list should stand.
+    #[must_use]
+    pub fn not_list(loc: Vec<Step>) -> Self {
+        Self::new("list_type", loc, "Input should be a valid list")
+    }
+
+    /// A list of too many elements.
+    #[must_use]
+    pub fn list_too_long(loc: Vec<Step>, limit: usize, count: usize) -> Self {
+        let msg = format!("List should have at most {limit} items after validation, not {count}");
+        Self::new("too_long", loc, msg)
+    }
+
+    /// Something else where an object should stand.
+    #[must_use]
+    pub fn not_object(loc: Vec<Step>) -> Self {
+        let msg = "Input should be a valid dictionary or object to extract fields from";
+        Self::new("model_attributes_type", loc, msg)
+    }
+
+    /// Something else where `true` or `false` should stand.
+    #[must_use]
+    pub fn not_boolean(loc: Vec<Step>) -> Self {
+        Self::new("bool_type", loc, "Input should be a valid boolean")
+    }
+
+    /// A number below its bound.
+    #[must_use]
+    pub fn too_small(loc: Vec<Step>, least: u64) -> Self {
+        Self::new("greater_than_equal", loc, format!("Input should be greater than or equal to {least}"))
+    }
+
+    /// A number above its bound.
+    #[must_use]
+    pub fn too_large(loc: Vec<Step>, most: u64) -> Self {
+        Self::new("less_than_equal", loc, format!("Input should be less than or equal to {most}"))
+    }
+
     /// The same issue, seen from further out: `outer` is put before its place.
     #[must_use]
     pub fn within(mut self, outer: &[Step]) -> Self {
