@@ -347,7 +347,7 @@ impl From<AuthenticationProblem> for ApiError {
                 Self::token(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, "Authentication Failure")
                     .challenged(Challenge::Basic)
             }
-            AuthenticationProblem::MalformedHeader => {
+            AuthenticationProblem::MalformedHeader(_) => {
                 Self::token(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, problem.to_string())
                     .challenged(Challenge::Basic)
             }

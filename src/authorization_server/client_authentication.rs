@@ -43,8 +43,8 @@ pub enum PresentedClient {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticationProblem {
     /// 400 `invalid_request`.
-    #[error("malformed Basic credentials")]
-    MalformedHeader,
+    #[error(transparent)]
+    MalformedHeader(#[from] MalformedHeader),
     /// 400 `invalid_request`.
     #[error("{0}")]
     Form(#[from] FormProblem),
@@ -60,12 +60,6 @@ pub enum AuthenticationProblem {
     /// 401 `invalid_client`.
     #[error("no usable client credentials")]
     None,
-}
-
-impl From<MalformedHeader> for AuthenticationProblem {
-    fn from(_: MalformedHeader) -> Self {
-        Self::MalformedHeader
-    }
 }
 
 /// Takes the credentials of a token request.

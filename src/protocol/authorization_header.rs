@@ -108,9 +108,8 @@ fn bearer(parameters: &[u8]) -> Result<Credentials, MalformedHeader> {
     if parameters.is_empty() || parameters.iter().any(|byte| matches!(byte, b' ' | b'\t' | b',')) {
         return Err(MalformedHeader::Bearer);
     }
-    let unpadded = parameters.trim_ascii_end();
-    let body_end = unpadded.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    let body = unpadded.get(..body_end).unwrap_or_default();
+    let body_end = parameters.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let body = parameters.get(..body_end).unwrap_or_default();
     let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
     if body.is_empty() || !body.iter().all(in_alphabet) {
         return Err(MalformedHeader::BearerToken);

@@ -155,6 +155,25 @@ fn two_authorization_headers_are_refused() {
     assert_error(&with_authorization(&host, merged.as_bytes(), GRANT), 400, "invalid_request");
 }
 
+/// T19, T23: the author of a client is told what is wrong with its header, and nothing that is in it.
+#[test]
+fn a_malformed_header_is_told_by_its_kind() {
+    let host = Host::new();
+    let twice = with_header(form(TOKEN, GRANT), "authorization", b"Basic secret");
+    let twice = host.send(&with_header(twice, "authorization", b"Basic secret"));
+    let with = |value: &str| with_authorization(&host, value.as_bytes(), GRANT);
+    for (answer, description) in [
+        (twice, "more than one Authorization header"),
+        (with(&format!("Basic {}", "secret".repeat(2_000))), "Authorization header too long"),
+        (with("Basic secret"), "malformed Basic credentials"),
+        (with("Bearer secret secret"), "malformed Bearer credentials"),
+        (with("Bearer \"secret\""), "malformed bearer token"),
+    ] {
+        assert_error(&answer, 400, "invalid_request");
+        assert_eq!(answer.json()["error_description"], description);
+    }
+}
+
 /// T24: an empty secret authenticates nobody, whoever it is sent for.
 #[test]
 fn an_empty_secret_is_refused() {
