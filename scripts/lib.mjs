@@ -66,8 +66,11 @@ export async function inScratch(folder, work) {
   }
 }
 
-/** Runs a command and answers `{ ok, output }`. `show` passes its output on; else it is collected. */
-export function attempt(command, args, { show = false, onLine, env, cwd = ROOT } = {}) {
+/**
+ * Runs a command and answers `{ ok, output }`. `show` passes its output on; else it is collected. After `limit` ms it is
+ * ended, and whatever it started is not waited for.
+ */
+export function attempt(command, args, { show = false, onLine, env, cwd = ROOT, limit } = {}) {
   return new Promise((resolve) => {
     const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'];
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio });
@@ -79,8 +82,14 @@ export function attempt(command, args, { show = false, onLine, env, cwd = ROOT }
     };
     child.stdout?.on('data', collect);
     child.stderr?.on('data', collect);
-    child.on('error', (error) => { settled(); resolve({ ok: false, output: error.message }); });
-    child.on('close', (code) => { settled(); resolve({ ok: code === 0, output }); });
+    const end = () => {
+      child.kill();
+      [child.stdout, child.stderr].forEach((stream) => stream?.destroy());
+    };
+    const timer = limit && setTimeout(end, limit);
+    const answer = (result) => { clearTimeout(timer); settled(); resolve(result); };
+    child.on('error', (error) => answer({ ok: false, output: error.message }));
+    child.on('close', (code) => answer({ ok: code === 0, output }));
   });
 }
 

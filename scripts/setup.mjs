@@ -7,6 +7,8 @@ import { pathToFileURL } from 'node:url';
 import { CACHE, Failure, attempt, inRoot, inScratch, main, progress, run, withLock } from './lib.mjs';
 import { TARGET, buildStd, hasStd } from './wasm-std.mjs';
 
+const CARGO_DENY = '0.20.2';
+
 /** Does what is missing and answers the path of wasm-bindgen. */
 export async function setUp() {
   await checkRust();
@@ -23,6 +25,12 @@ export function wasmBindgen() {
 /** For the benchmarks only: builds the Worker that they measure by, as Workers in Rust are usually built. */
 export function workerBuild() {
   return tool('bench', { name: 'worker-build', crate: 'worker-build', version: lockedVersion('worker'), minutes: 3 });
+}
+
+/** For `npm run deny` only. */
+export async function cargoDeny() {
+  await checkRust();
+  return tool('deny', { name: 'cargo-deny', crate: 'cargo-deny', version: CARGO_DENY, minutes: 4 });
 }
 
 function lockedVersion(crate) {
