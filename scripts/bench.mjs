@@ -53,8 +53,9 @@ await main(async () => {
   for (const name of options.only) PARTS[name].print(figures[name]);
   const ratios = options.only.flatMap((part) => PARTS[part].ratios(figures[part]).map((ratio) =>
     ({ part, ...ratio, met: isMet(ratio) })));
-  printFooter(ratios, options.only.flatMap((name) => PARTS[name].notes));
-  if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...figures, ratios }, null, 2)}\n`);
+  const setting = describeSetting();
+  printFooter(ratios, [...options.only.flatMap((name) => PARTS[name].notes), setting]);
+  if (options.json) writeFileSync(options.json, `${JSON.stringify({ setting, ...figures, ratios }, null, 2)}\n`);
 });
 
 function readOptions() {
@@ -92,10 +93,14 @@ function printFooter(ratios, notes) {
   const missed = wanted.filter(({ met }) => !met);
   const verdict = `Targets: ${wanted.length} in all, ${missed.length} missed`;
   const shown = missed.map((ratio) => `  ${ratio.name}: ${fine(ratio.value)} (${target(ratio)})`);
+  console.log(['', verdict, ...shown, '', ...notes].join('\n'));
+}
+
+/** What measured, what was measured, and where. */
+function describeSetting() {
   const version = (name) => JSON.parse(readFileSync(inRoot('node_modules', name, 'package.json'), 'utf8')).version;
   const load = `Load: Node ${process.versions.node} (autocannon ${version('autocannon')}), one process`;
   const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}`;
   const servers = `workerd ${version('workerd')} and oidc-provider ${version('oidc-provider')}`;
-  const last = `${load}, on the machine of ${servers}: ${machine}. State: ${STATE}.`;
-  console.log(['', verdict, ...shown, '', ...notes, last].join('\n'));
+  return `${load}, on the machine of ${servers}: ${machine}. State: ${STATE}.`;
 }

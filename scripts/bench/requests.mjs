@@ -49,7 +49,7 @@ function divided({ of, by, least }, measured) {
 }
 
 export const ratios = (tables) => tables.flatMap(({ connections, ratios }) =>
-  ratios.map(({ of, by, ...ratio }) => ({ name: `${of} / ${by}, connections: ${connections}`, ...ratio })));
+  ratios.map((ratio) => ({ name: `${ratio.of} / ${ratio.by}, connections: ${connections}`, connections, ...ratio })));
 
 export function print(tables) {
   for (const { connections, rounds, seconds, cases, ratios } of tables) {
