@@ -21,6 +21,7 @@ await main(async () => {
   await check('documentation', documentation);
   await check('upload size', uploadSize);
   await check('fuzz, short', fuzzBriefly);
+  await check('benches, once each', benches);
   await check('tests', tests, { last: true });
 });
 
@@ -52,6 +53,11 @@ async function uploadSize() {
   if (!size) throw new Failure(`wrangler did not print the upload size:\n${output}`);
   console.log(`gzip ${size[1]} KiB of at most ${UPLOAD_BUDGET_KIB} KiB`);
   if (Number(size[1]) > UPLOAD_BUDGET_KIB) throw new Failure('The upload is larger than its budget.');
+}
+
+/** In the profile of the tests: whether they still run, not how fast. */
+async function benches() {
+  await run('cargo', ['test', '--package', 'postern', '--bench', 'postern', '--locked'], { show });
 }
 
 async function tests() {
