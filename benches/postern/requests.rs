@@ -5,9 +5,10 @@ use std::hint::black_box;
 use criterion::Criterion;
 use postern::{
     connection::{
+        definition::Action,
         outbound::OutboundPolicy,
         template::values::Values,
-        token_exchange::{authorization_url, refresh_request, token_request},
+        token_exchange::{authorization_url, request},
     },
     protocol::{host::HostList, secret::SecretText},
 };
@@ -50,13 +51,13 @@ pub(super) fn bench(criterion: &mut Criterion) {
         bencher.iter(|| authorization_url(&form, black_box(&values), Some(CHALLENGE), &policy).unwrap());
     });
     group.bench_function("token request, form", |bencher| {
-        bencher.iter(|| token_request(&form, black_box(&exchange), &policy).unwrap());
+        bencher.iter(|| request(&form, Action::Access, black_box(&exchange), &policy).unwrap());
     });
     group.bench_function("refresh request, form", |bencher| {
-        bencher.iter(|| refresh_request(&form, black_box(&values), &policy).unwrap());
+        bencher.iter(|| request(&form, Action::Refresh, black_box(&values), &policy).unwrap());
     });
     group.bench_function("token request, JSON", |bencher| {
-        bencher.iter(|| token_request(&document, black_box(&values), &policy).unwrap());
+        bencher.iter(|| request(&document, Action::Access, black_box(&values), &policy).unwrap());
     });
     group.finish();
 }

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use percent_encoding::percent_decode_str;
 use postern::{
     connection::{
-        definition::Definition,
+        definition::{Action, Definition},
         outbound::OutboundPolicy,
         template::{Template, values::Values},
         token_exchange::{self, RequestProblem},
@@ -110,7 +110,8 @@ impl<'a> Case<'a> {
     /// The request with these texts.
     fn request(&self, definition: &Definition, texts: [&str; 2]) -> Result<ProviderRequest, RequestProblem> {
         let values = self.values(texts);
-        token_exchange::token_request(definition, &Values::new().with_all(&values), &OutboundPolicy::default())
+        let values = Values::new().with_all(&values);
+        token_exchange::request(definition, Action::Access, &values, &OutboundPolicy::default())
     }
 }
 

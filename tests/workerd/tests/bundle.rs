@@ -1,5 +1,7 @@
 //! What `npm run bundle` writes, started as its own `start.sh` starts it: Postern on a machine of one's own.
 
+#![expect(clippy::expect_used, reason = "test: a failure is a failed test")]
+
 mod common;
 
 use std::ffi::OsStr;
@@ -44,8 +46,8 @@ impl Started {
     /// Starts it, and waits until it listens: workerd, which gets the arguments, says so in one line for each of two sockets.
     fn start(folder: &Path, socket: &Path, state: &Path) -> Self {
         let mut command = Self::command(folder, socket, state);
-        let mut process = command.arg("--control-fd=1").stdout(Stdio::piped()).spawn().unwrap();
-        let mut printed = BufReader::new(process.stdout.take().unwrap());
+        let mut process = command.arg("--control-fd=1").stdout(Stdio::piped()).spawn().expect("start.sh");
+        let mut printed = BufReader::new(process.stdout.take().expect("a pipe"));
         let said: Vec<String> = printed.by_ref().lines().map_while(Result::ok).take(2).collect();
         let started = Self { process, _printed: printed };
         assert_eq!(said.len(), 2, "{said:?}");
@@ -56,8 +58,8 @@ impl Started {
 impl Drop for Started {
     /// As a power cut: `kill -9`.
     fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.process.kill().expect("kill");
+        self.process.wait().expect("end");
     }
 }
 
@@ -66,15 +68,15 @@ fn over(socket: &Path, path: &str, arguments: &[&str]) -> Value {
     let mut command = Command::new("curl");
     command.args(["-sS", "--fail-with-body", "--max-time", "30", "-H", "X-Forwarded-Proto: https", "--unix-socket"]);
     let Output { status, stdout, stderr } =
-        command.arg(socket).arg(format!("http://postern.example{path}")).args(arguments).output().unwrap();
+        command.arg(socket).arg(format!("http://postern.example{path}")).args(arguments).output().expect("curl");
     let told = String::from_utf8_lossy(&[stdout.clone(), stderr].concat()).into_owned();
     assert!(status.success(), "{told}");
-    serde_json::from_slice(&stdout).unwrap()
+    serde_json::from_slice(&stdout).expect("JSON")
 }
 
 /// Who may do what with a file.
 fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
+    fs::metadata(path).expect("metadata").permissions().mode() & 0o777
 }
 
 /// On a true Unix socket, which a proxy that is in the group can use, before state that only its user can read; a second
