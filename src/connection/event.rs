@@ -31,7 +31,10 @@ use super::{
 use crate::{
     config::PublicUrl,
     ports::PortError,
-    protocol::{json, time::UnixSeconds},
+    protocol::{
+        json::{self, BadMember, FromJson, Members, required},
+        time::UnixSeconds,
+    },
 };
 
 /// Most events of one connection: beyond that the oldest go.
@@ -78,6 +81,18 @@ pub struct Event {
     pub kind: String,
     /// What it says.
     pub data: Value,
+}
+
+impl FromJson for Event {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            id: required(members.text("id")?, "id")?,
+            at: required(members.instant("at")?, "at")?,
+            kind: required(members.text("type")?, "type")?,
+            data: required(members.value("data"), "data")?,
+        })
+    }
 }
 
 impl Event {
@@ -138,14 +153,7 @@ impl Event {
     /// # Errors
     /// 503: it is none.
     pub fn read(stored: &str) -> Result<Self, PortError> {
-        let mut document: Value =
-            json::read(stored.as_bytes()).map_err(|error| PortError::unreadable("event", &error))?;
-        let text = |name| document.get(name).and_then(Value::as_str).map(str::to_owned);
-        let at = document.get("at").and_then(Value::as_u64).map(UnixSeconds);
-        match (text("id"), at, text("type"), document.get_mut("data").map(Value::take)) {
-            (Some(id), Some(at), Some(kind), Some(data)) => Ok(Self { id, at, kind, data }),
-            _ => Err(PortError("event: a member is missing".to_owned())),
-        }
+        json::read(stored.as_bytes()).map_err(|error| PortError::unreadable("event", &error))
     }
 
     /// As it is listed.
@@ -210,19 +218,20 @@ pub struct Outbox {
     pub retry_at: Option<UnixSeconds>,
 }
 
-impl Outbox {
-    /// Reads the stored form; what is not there counts nothing. (By hand, since a derived reader is four times as large.)
-    #[must_use]
-    pub fn read(stored: &Value) -> Self {
-        let number = |name| stored.get(name).and_then(Value::as_u64);
-        Self {
-            last: number("last").unwrap_or_default(),
-            delivered: number("delivered").unwrap_or_default(),
-            attempts: number("attempts").and_then(|number| u32::try_from(number).ok()).unwrap_or_default(),
-            retry_at: number("retry_at").map(UnixSeconds),
-        }
+/// What is not there counts nothing.
+impl FromJson for Outbox {
+    fn from_json(value: Value) -> Result<Self, BadMember> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            last: members.number("last")?.unwrap_or_default(),
+            delivered: members.number("delivered")?.unwrap_or_default(),
+            attempts: members.count("attempts")?,
+            retry_at: members.instant("retry_at")?,
+        })
     }
+}
 
+impl Outbox {
     /// With one more event, to be delivered if somebody wants it. Pending ones that are no longer kept are left out.
     #[must_use]
     pub fn with_event(self, is_wanted: bool, now: UnixSeconds) -> Self {
@@ -286,8 +295,9 @@ mod tests {
         let stored = include_str!("../../fixtures/storage/v1/outbox.json").trim_end();
         let outbox = Outbox { last: 3, delivered: 2, attempts: 1, retry_at: Some(UnixSeconds(1_700_000_005)) };
         assert_eq!(serde_json::to_string(&outbox).unwrap(), stored);
-        assert_eq!(Outbox::read(&serde_json::from_str(stored).unwrap()), outbox);
-        assert_eq!(Outbox::read(&Value::Null), Outbox::default());
+        assert_eq!(json::read::<Outbox>(stored.as_bytes()).unwrap(), outbox);
+        assert_eq!(json::read::<Outbox>(b"{}").unwrap(), Outbox::default());
+        assert!(json::read::<Outbox>(br#"{"last":"3"}"#).is_err());
     }
 
     /// What was not wanted when it happened is never delivered; what is pending is, oldest first, as far as it is kept.

@@ -326,7 +326,7 @@ impl Record {
             pending: part(&parts, "pending")?,
             link: part(&parts, "link")?,
             condition: if is_about_this { condition } else { Condition::default() },
-            outbox: part(&parts, "outbox")?.as_ref().map(Outbox::read).unwrap_or_default(),
+            outbox: part(&parts, "outbox")?.unwrap_or_default(),
         }))
     }
 
