@@ -26,7 +26,7 @@ use super::{
     fault::Fault,
     record::{Part, Record},
     refresh::RefreshState,
-    template::SEGMENT,
+    template::UNRESERVED,
 };
 use crate::{
     config::PublicUrl,
@@ -117,7 +117,7 @@ impl Event {
         let needs_person = after == RefreshState::NeedsAuthorization;
         let key = next.profile.key.as_str();
         let authorize = needs_person.then(|| {
-            format!("{}/api/v1/connection/{}/authorize", public_url.as_str(), utf8_percent_encode(key, SEGMENT))
+            format!("{}/api/v1/connection/{}/authorize", public_url.as_str(), utf8_percent_encode(key, UNRESERVED))
         });
         let data = object(&mut [
             ("connection_key", key.into()),

@@ -20,8 +20,9 @@ use crate::protocol::{host::is_dns_name, secret::SecretText};
 /// Longest name of a placeholder, path included.
 const NAME_LIMIT: usize = 256;
 
-/// What stands for itself in a path segment: RFC 3986 §2.3, `unreserved`.
-pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What stands for itself in a path segment, a form or a query: RFC 3986 §2.3, `unreserved`.
+pub(in crate::connection) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,7 +229,7 @@ impl Template {
     ///
     /// [`RenderProblem::Missing`]; [`RenderProblem::Unusable`] for a value that makes a segment `.` or `..`.
     pub fn path(&self, values: &Values<'_>) -> Result<SecretText, RenderProblem> {
-        let rendered = self.render(values, |text| Ok(utf8_percent_encode(text, SEGMENT).to_string()))?;
+        let rendered = self.render(values, |text| Ok(utf8_percent_encode(text, UNRESERVED).to_string()))?;
         if has_dot_segment(rendered.expose()) {
             return Err(RenderProblem::Unusable {
                 name: self.names().join(", "),
@@ -331,12 +332,18 @@ pub fn has_dot_segment(path: &str) -> bool {
     })
 }
 
+/// The host of an authority without a user (RFC 3986 §3.2), an address of version 6 with its brackets, and the port, if it
+/// has one.
+pub(super) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
 /// Whether a text is `localhost`, `[::1]` or a literal 127.0.0.0/8 address, with or without a port.
 fn is_loopback_authority(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (text, None),
-    };
+    let (host, port) = host_and_port(text);
     let is_loopback = host == "localhost"
         || host == "[::1]"
         || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());

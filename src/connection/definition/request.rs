@@ -11,7 +11,7 @@ use super::{
     reader::{Issues, Known, Node},
 };
 use crate::{
-    connection::template::{Template, has_dot_segment, json::JsonTemplate},
+    connection::template::{Template, has_dot_segment, host_and_port, json::JsonTemplate},
     protocol::{
         field_name::FieldName,
         host::is_dns_name,
@@ -270,10 +270,7 @@ pub(super) fn read_address(node: &Node<'_>, known: Known<'_>, issues: &mut Issue
 
 /// Whether a text is a host name or bracketed address with at most a port; which of them is allowed `outbound` decides.
 fn is_host(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (text, None),
-    };
+    let (host, port) = host_and_port(text);
     let address = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))

@@ -3,11 +3,10 @@
 //! Decides: which characters are escaped (those that Python's `quote_plus` escapes, so that `~` stays and `*` does not) and
 //! how nested values are named. Leaves to others: what is sent.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
-/// What stands for itself: RFC 3986 §2.3, `unreserved`.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::connection::template::UNRESERVED;
 
 /// A name or value, encoded (RFC 6749 appendix B); a space becomes `+`.
 pub(super) fn component(text: &str) -> String {
@@ -18,7 +17,7 @@ pub(super) fn component(text: &str) -> String {
 /// An id or a secret, encoded for Basic (RFC 6749 §2.3.1). A space becomes `%20`, which every form decoder reads as a space;
 /// some servers decode percent signs only, and a `+` would stay one.
 pub(super) fn credential(text: &str) -> String {
-    utf8_percent_encode(text, COMPONENT).to_string()
+    utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
 /// Names and values, encoded and joined.
