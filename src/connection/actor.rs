@@ -36,7 +36,7 @@ use super::{
     record::{Part, Profile, ProfileInput, Record},
     secrets::Extent,
     template::values::Values,
-    token_exchange::{self, RequestProblem},
+    token_exchange::{self, AnswerProblem, RequestProblem},
 };
 use crate::{
     config::Settings,
@@ -135,6 +135,8 @@ pub struct Actor<P> {
     paused: RefCell<Option<(UnixSeconds, Fault)>>,
     /// When the alarm is set to ring.
     alarm: Cell<Option<UnixSeconds>>,
+    /// What was wrong with the last answer that gave no tokens, for the log.
+    problem: RefCell<Option<AnswerProblem>>,
     /// Rows written since a renewal was last told of: of this connection, of the directory.
     rows: Cell<(u32, u32)>,
     /// Grows whenever credentials change otherwise than by a renewal, so that a renewal under way notices.
@@ -168,6 +170,7 @@ impl<P: ObjectPorts> Actor<P> {
             unsaved: RefCell::default(),
             paused: RefCell::default(),
             alarm: Cell::default(),
+            problem: RefCell::default(),
             rows: Cell::default(),
             revision: Cell::default(),
             withdrawal: RefCell::default(),

@@ -8,7 +8,7 @@ use super::{
     stage::{DUE, MAY_BE_DUE, answer, longest, refusal, tokens},
     sweep::report,
 };
-use crate::connection::key::ConnectionKey;
+use crate::{connection::key::ConnectionKey, ports::ProviderFailure};
 
 /// The n-th access token, as a read that found it.
 fn found(number: u32) -> (u16, String) {
@@ -134,6 +134,7 @@ fn a_renewal_is_one_line_and_few_rows() {
             // Two more for the event of a change: itself, and that it is to be told.
             expected = line(state, (5, 2));
             expected["fault"] = "failed".into();
+            expected["problem"] = "the provider failed (status 503)".into();
         }
         assert_eq!((count, last), (number, expected));
         assert_eq!((host.sweep(), host.last_line().0), (report(&[]), number));
@@ -141,8 +142,36 @@ fn a_renewal_is_one_line_and_few_rows() {
     host.provider_answers([refusal(400, "invalid_grant")]);
     host.wait(3_600);
     assert_eq!(host.live("shop").0, 409);
-    assert_eq!(host.last_line(), (4, line("needs_authorization", (4, 1))));
+    let mut over = line("needs_authorization", (4, 1));
+    over["problem"] = "the provider refused the request (status 400, invalid_grant)".into();
+    assert_eq!(host.last_line(), (4, over));
     assert_eq!((host.live("shop").0, host.last_line().0), (409, 4));
+}
+
+/// L1: an answer that gives no tokens is told with what was wrong with it, in words of ours; one that gives them, also after
+/// a refusal of other credentials, and a provider that gives none, with nothing.
+#[test]
+fn what_is_wrong_with_an_answer_is_in_the_log() {
+    let stray = json!({ "access_token": "canary-at-2", "token_type": "canary" });
+    for (given, problem) in [
+        (answer(200, &json!({})), json!("the provider's answer holds no access token")),
+        (answer(200, &stray), json!("the provider's answer holds a token that is not of type Bearer")),
+        (Err(ProviderFailure::TimedOut), Value::Null),
+        (answer(200, &tokens(2)), Value::Null),
+    ] {
+        let host = Host::new().with_authorized("shop");
+        host.provider_answers([given]);
+        host.wait(3_600);
+        let _ = host.live("shop");
+        assert_eq!(host.last_line().1["problem"], problem);
+    }
+    let host = Host::new().with_authorized("shop");
+    let further = json!({ "provider_credentials": [{ "client_secret": "canary-new" }] });
+    assert_eq!(host.as_root("PATCH", "/connection/shop/secret?verify=false", &further).status, 200);
+    host.provider_answers([refusal(401, "invalid_client"), answer(200, &tokens(2))]);
+    host.wait(3_600);
+    assert_eq!(host.live("shop"), found(2));
+    assert_eq!(host.last_line(), (1, line("good", (3, 2))));
 }
 
 /// Client credentials need no intent; without alarms there is a row less.

@@ -70,7 +70,10 @@ impl<P: ObjectPorts> Actor<P> {
         let asked_at = self.ports.now();
         let response = self.ports.send(request).await.map_err(|failure| (failure.into(), None))?;
         let answer = token_exchange::read_answer(&response, asked_at, definition.token_rules());
-        answer.map_err(|problem| (problem.into(), token_exchange::retry_after(&response, self.ports.now())))
+        answer.map_err(|problem| {
+            self.problem.replace(Some(problem.clone()));
+            (problem.into(), token_exchange::retry_after(&response, self.ports.now()))
+        })
     }
 
     /// Stores an answer of the provider. A refresh token that is not replaced stays (RFC 6749 §6).

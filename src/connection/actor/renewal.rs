@@ -50,6 +50,9 @@ pub struct RefreshLine {
     /// What went wrong, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
+    /// What was wrong with the provider's answer, if it gave one: words of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     /// Rows that were written for a renewal in the connection, the alarm's among them.
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_rows: Option<u32>,
@@ -81,6 +84,7 @@ impl<P: ObjectPorts> Actor<P> {
         }
         // What was written before is not the renewal's.
         self.rows.take();
+        self.problem.take();
         let actor = Rc::clone(self);
         let flight = async move {
             let renewed = actor.renew().await;
@@ -106,7 +110,8 @@ impl<P: ObjectPorts> Actor<P> {
             _ => None,
         };
         let level = if matches!(renewed, Err(Stop::Broken(_))) { "error" } else { "info" };
-        Some(self.line_of((level, "refresh"), fault, Some(self.rows.take())))
+        let problem = self.problem.take().filter(|_| renewed.is_err()).map(|problem| problem.to_string());
+        Some(RefreshLine { problem, ..self.line_of((level, "refresh"), fault, Some(self.rows.take())) })
     }
 
     /// What the log says of an event that could not be delivered: nobody else says so.
@@ -129,6 +134,7 @@ impl<P: ObjectPorts> Actor<P> {
             connection: self.key.clone(),
             refresh_state: state.word(),
             fault,
+            problem: None,
             connection_rows,
             directory_rows,
         }
