@@ -20,7 +20,7 @@ use crate::{
         scope::Scope,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
-        token::{AccessTokenClaims, Unreadable, read},
+        token::{ALGORITHM, AccessTokenClaims, Unreadable, read},
     },
 };
 
@@ -233,7 +233,7 @@ impl Algorithm for Unsigned {
     type Signature = NoSignature;
 
     fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed("EdDSA")
+        Cow::Borrowed(ALGORITHM)
     }
 
     fn sign(&self, _key: &(), _message: &[u8]) -> NoSignature {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::protocol::{
     assertion::{Assertion, Unreadable},
     jwk::{Jwk, JwkSet},
+    text::is_printable,
     time::{Seconds, UnixSeconds},
 };
 
@@ -113,7 +114,7 @@ pub fn judge(assertion: &Assertion, audiences: &[&str], now: UnixSeconds) -> Res
         return Err(Refusal::NotYet);
     }
     let jti = &claims.jti;
-    if !(1..=TOKEN_ID_LIMIT).contains(&jti.len()) || !jti.bytes().all(|byte| matches!(byte, 0x20..=0x7E)) {
+    if !(1..=TOKEN_ID_LIMIT).contains(&jti.len()) || !is_printable(jti) {
         return Err(Refusal::TokenId);
     }
     // The separator is no character of a `jti`: two pairs never give the same text.

@@ -11,6 +11,7 @@ use crate::{
         authorization_header::{Credentials, MalformedHeader},
         form::{Form, FormProblem},
         secret::SecretText,
+        text::is_printable,
     },
 };
 
@@ -119,7 +120,7 @@ fn checked(
 /// RFC 6749 Appendix A.1, A.2: `*VSCHAR`, `VSCHAR = %x20-7E`; and not longer than any that we have.
 #[must_use]
 pub fn is_credential(text: &str) -> bool {
-    text.len() <= CREDENTIAL_LIMIT && text.bytes().all(|byte| matches!(byte, 0x20..=0x7E))
+    text.len() <= CREDENTIAL_LIMIT && is_printable(text)
 }
 
 #[cfg(test)]

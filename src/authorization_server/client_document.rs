@@ -34,9 +34,6 @@ const RESOURCE_LENGTH: usize = 512;
 /// Longest overlap of two secrets: 30 days.
 const OVERLAP_LIMIT_MINUTES: u64 = 30 * 24 * 60;
 
-/// The last second of the year 9999: the last instant that every date format can write.
-const LAST_INSTANT: u64 = 253_402_300_799;
-
 /// What a caller asks for when it creates a client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientRequest {
@@ -233,7 +230,7 @@ impl<'a> Reader<'a> {
 
     /// An instant that has not passed, as Unix seconds.
     fn instant_after(&mut self, member: &'static str, now: UnixSeconds) -> Option<UnixSeconds> {
-        self.number(member, now.0 + 1, LAST_INSTANT).map(UnixSeconds)
+        self.number(member, now.0 + 1, UnixSeconds::LAST.0).map(UnixSeconds)
     }
 
     /// `true` or `false`; false when absent.
@@ -426,7 +423,7 @@ mod tests {
         for (bad, kind) in [
             (json!(NOW.0), "greater_than_equal"),
             (json!(-1), "greater_than_equal"),
-            (json!(LAST_INSTANT + 1), "less_than_equal"),
+            (json!(UnixSeconds::LAST.0 + 1), "less_than_equal"),
             (json!(u64::MAX), "less_than_equal"),
             (json!("2030-01-01"), "int_type"),
             (json!(1_900_000_000.5), "int_type"),

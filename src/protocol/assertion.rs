@@ -3,19 +3,20 @@
 //! Decides: which texts can be one at all, before any cryptography: three canonical base64url parts, known header members
 //! only, claims of the right types. Leaves to others: whose keys verify it, and whether what it says is good.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{jwk::Algorithm, members, secret::SecretText, time::UnixSeconds};
+use super::{
+    jwk::Algorithm,
+    jwt::{Jwt, SIGNATURE_LENGTH},
+    secret::SecretText,
+    time::UnixSeconds,
+};
 
 /// The only `client_assertion_type` (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Longest assertion that is decoded. With a signature of 64 bytes, honest ones have some hundred.
 pub const ASSERTION_LIMIT: usize = 8 * 1024;
-
-/// Bytes of a signature of either algorithm (RFC 8032 §5.1.6, RFC 7518 §3.4).
-const SIGNATURE_LENGTH: usize = 64;
 
 /// Instants below this survive a JavaScript number (2^53).
 const INSTANT_LIMIT: u64 = 1 << 53;
@@ -35,8 +36,7 @@ struct Header {
 
 impl Header {
     /// Reads the first part.
-    fn read(part: &str) -> Result<Self, Unreadable> {
-        let mut members = decode(part)?;
+    fn read(mut members: Map<String, Value>) -> Result<Self, Unreadable> {
         let (alg, typ, kid) = (text(&mut members, "alg")?, text(&mut members, "typ")?, text(&mut members, "kid")?);
         let algorithm = alg.as_deref().and_then(Algorithm::named).ok_or(Unreadable)?;
         if !members.is_empty() || !typ.as_deref().is_none_or(is_assertion_type) {
@@ -67,8 +67,7 @@ pub struct AssertionClaims {
 
 impl AssertionClaims {
     /// Reads the second part.
-    fn read(part: &str) -> Result<Self, Unreadable> {
-        let mut members = decode(part)?;
+    fn read(mut members: Map<String, Value>) -> Result<Self, Unreadable> {
         Ok(Self {
             iss: text(&mut members, "iss")?.ok_or(Unreadable)?,
             sub: text(&mut members, "sub")?.ok_or(Unreadable)?,
@@ -105,14 +104,7 @@ impl Assertion {
         if text.len() > ASSERTION_LIMIT {
             return Err(Unreadable);
         }
-        let mut parts = text.split('.');
-        let (Some(header), Some(claims), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Unreadable);
-        };
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Unreadable)?;
-        let signature = signature.try_into().map_err(|_| Unreadable)?;
+        let Jwt { header, claims, signature } = Jwt::read(text).ok_or(Unreadable)?;
         let Header { algorithm, kid: key_id } = Header::read(header)?;
         let claims = AssertionClaims::read(claims)?;
         Ok(Self { text: SecretText::new(text.to_owned()), algorithm, key_id, claims, signature })
@@ -168,12 +160,6 @@ fn is_assertion_type(typ: &str) -> bool {
     matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "client-authentication+jwt")
 }
 
-/// One base64url part as a JSON object: no padding, no trailing bits, no duplicate members.
-fn decode(part: &str) -> Result<Map<String, Value>, Unreadable> {
-    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable)?;
-    members::read(&json).ok_or(Unreadable)
-}
-
 /// Takes a text; one of another type (`null` too) is not the same as none.
 fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Unreadable> {
     match members.remove(name) {
@@ -212,6 +198,8 @@ fn instant(members: &Map<String, Value>, name: &str) -> Result<Option<UnixSecond
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     /// A header document that is fine.

@@ -3,8 +3,11 @@
 //!
 //! Decides: what is no good as a member. Leaves to others: which members there are, what stands for one that is missing.
 
+mod unique;
+
 use serde_json::{Map, Value};
 
+pub use self::unique::read_unique;
 use crate::protocol::{time::UnixSeconds, word::Word};
 
 /// Reads a document.

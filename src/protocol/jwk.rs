@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     json::{BadMember, FromJson},
+    text::is_printable,
     validation::{Issue, Step},
 };
 
@@ -281,7 +282,7 @@ impl Reader<'_> {
     /// `kid`: visible ASCII and spaces, so that it can stand in every document.
     fn kid(&mut self, members: &Map<String, Value>) -> Option<String> {
         let kid = self.text(members, "kid")?;
-        if !(1..=KID_LIMIT).contains(&kid.len()) || !kid.bytes().all(|byte| matches!(byte, 0x20..=0x7E)) {
+        if !(1..=KID_LIMIT).contains(&kid.len()) || !is_printable(kid) {
             self.refuse("kid", "kid must be 1 to 256 visible ASCII characters");
         }
         Some(kid.to_owned())

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct UnixSeconds(pub u64);
 
 impl UnixSeconds {
+    /// The last second of the year 9999: the last that every date format can write.
+    pub const LAST: Self = Self(253_402_300_799);
+
     /// This instant plus a span; saturates instead of wrapping.
     #[must_use]
     pub const fn plus(self, span: Seconds) -> Self {

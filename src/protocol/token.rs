@@ -3,13 +3,13 @@
 //! Decides: which texts can be one of our tokens at all, before any cryptography: three canonical base64url parts,
 //! known members only, no duplicates, no wrong types. Leaves to others: the signature and whether it is still good.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     json::{self, BadMember, FromJson, required},
-    members,
+    jwk::Algorithm,
+    jwt::Jwt,
     time::UnixSeconds,
 };
 
@@ -17,7 +17,7 @@ use super::{
 pub const TOKEN_LIMIT: usize = 16 * 1024;
 
 /// The only algorithm: Ed25519 (RFC 8037).
-pub const ALGORITHM: &str = "EdDSA";
+pub const ALGORITHM: &str = Algorithm::EdDsa.name();
 
 /// The JOSE header; anything else in it (`crit`, `jku`, `jwk`, `zip`, …) makes the token unreadable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,36 +89,27 @@ pub fn read(token: &str) -> Result<(JoseHeader, AccessTokenClaims), Unreadable> 
     if token.len() > TOKEN_LIMIT {
         return Err(Unreadable);
     }
-    let mut parts = token.split('.');
-    let (Some(header), Some(claims), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(Unreadable);
-    };
-    let header: JoseHeader = decode(header, 3)?;
+    let Jwt { header, claims, .. } = Jwt::read(token).ok_or(Unreadable)?;
+    let header: JoseHeader = document(header, 3)?;
     let media_type = header.typ.to_ascii_lowercase();
     if header.alg != ALGORITHM || !matches!(media_type.as_str(), "at+jwt" | "application/at+jwt") {
         return Err(Unreadable);
     }
-    // 64 bytes of signature (RFC 8032 §5.1.6): a length that differs cannot verify.
-    if URL_SAFE_NO_PAD.decode(signature).map_err(|_| Unreadable)?.len() != 64 {
-        return Err(Unreadable);
-    }
-    Ok((header, decode(claims, 9)?))
+    Ok((header, document(claims, 9)?))
 }
 
-/// One base64url part as a JSON object: no padding, no trailing bits, no duplicate members. All members of its kind are
-/// required, so that one of as many has no others.
-fn decode<Document: FromJson>(part: &str, count: usize) -> Result<Document, Unreadable> {
-    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable)?;
-    let object = members::read(&json).ok_or(Unreadable)?;
-    if object.len() != count {
+/// A part of one kind. All members of its kind are required, so that one of as many has no others.
+fn document<Document: FromJson>(part: Map<String, Value>, count: usize) -> Result<Document, Unreadable> {
+    if part.len() != count {
         return Err(Unreadable);
     }
-    Document::from_json(Value::Object(object)).map_err(|_| Unreadable)
+    Document::from_json(Value::Object(part)).map_err(|_| Unreadable)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     /// A claims document that is fine.

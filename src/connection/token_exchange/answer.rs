@@ -21,7 +21,7 @@ use crate::{
     },
     ports::{PROVIDER_ANSWER_LIMIT, ProviderResponse},
     protocol::{
-        members,
+        json,
         secret::SecretText,
         time::{Seconds, UnixSeconds},
     },
@@ -137,7 +137,7 @@ fn read_members(response: &ProviderResponse) -> Result<Map<String, Value>, Answe
     let text = std::str::from_utf8(&response.body).map_err(|_| AnswerProblem::NotUnderstood)?;
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with('{') {
-        return members::read(text.as_bytes()).ok_or(AnswerProblem::NotUnderstood);
+        return json::read_unique(text.as_bytes()).ok_or(AnswerProblem::NotUnderstood);
     }
     let may_be_form = match media_type.as_str() {
         "application/x-www-form-urlencoded" => true,

@@ -14,7 +14,7 @@ use serde_json::{Deserializer, Map, Value};
 /// Reads the members of an object; none where it is no such object. Inside of them, the last of two members of the same
 /// name counts.
 #[must_use]
-pub fn read(text: &[u8]) -> Option<Map<String, Value>> {
+pub fn read_unique(text: &[u8]) -> Option<Map<String, Value>> {
     let mut reader = Deserializer::from_slice(text);
     let members = reader.deserialize_any(Collector).ok()?;
     reader.end().ok()?;
@@ -78,7 +78,7 @@ mod tests {
     /// J12: duplicates, however they are spelled.
     #[test]
     fn two_members_of_the_same_name_are_refused() {
-        let read = |text: &str| read(text.as_bytes());
+        let read = |text: &str| read_unique(text.as_bytes());
         let members = read(r#"{"a":1,"A":{"b":1,"b":2}}"#).unwrap();
         assert_eq!((members["a"].as_u64(), members["A"]["b"].as_u64()), (Some(1), Some(2)));
         for text in [
