@@ -1,7 +1,8 @@
 //! All that Postern needs from outside, on one page.
 //!
-//! Absent is `Ok(None)`, broken is `Err(PortError)`. Not ports: randomness (bytes are passed in), configuration, logging
-//! (values are returned, the edge prints them), signing keys, providers (data in a definition).
+//! Absent is `Ok(None)`, broken is `Err(PortError)`. Not ports: configuration, logging (values are returned, the edge prints
+//! them), signing keys, providers (data in a definition). Random bytes are no port either: one function asks the platform for
+//! them ([`random`]), and decisions take them as arguments.
 #![expect(async_fn_in_trait, reason = "one thread: a Worker's futures are never sent to another")]
 
 use futures_util::future::LocalBoxFuture;

@@ -15,9 +15,9 @@ pub(super) fn health() -> Answer {
     Answer::json_bytes(OK, br#"{"status":"ok"}"#.to_vec())
 }
 
-/// 200 when every setting is good, a key signs, events may be told where they are to be, the registry answers, and no connection needs an application key that is not
-/// configured; else 503 with the names of the settings, never a value. During a rotation of the application key also how
-/// many connections are left.
+/// 200 when every setting is good, a key signs, events may be told where they are to be, the registry answers, and no
+/// connection needs an application key that is not configured; else 503 with the names of the settings, never a value.
+/// During a rotation of the application key also how many connections are left.
 ///
 /// # Errors
 /// 503 when registry or directory do not answer.

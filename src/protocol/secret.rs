@@ -57,8 +57,8 @@ impl Drop for SecretText {
 
 /// SHA-256 of a secret with at least 128 bits of randomness, in base64url: what is stored instead of it.
 ///
-/// A plain digest is enough because the secrets are random (architecture: a slow hash defends chosen passwords, not
-/// 256 random bits).
+/// A plain digest is enough because the secrets are random: a slow hash defends passwords that people chose, not 256
+/// random bits.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretDigest(String);
@@ -104,7 +104,7 @@ impl fmt::Debug for SecretDigest {
     }
 }
 
-/// Lower-case hexadecimal of random bytes: the form of client ids (16 bytes) and client secrets (32 bytes).
+/// Lower-case hexadecimal: the form of client ids (16 bytes) and client secrets (32 bytes), of digests and ids of keys.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write;

@@ -50,10 +50,10 @@ impl ApiError {
         (page::page(self.0.status, "This did not work", text, &Next::End), self.0.cause)
     }
 
-    /// 503 when an object answers something else than it was asked.
+    /// 503 when an object, registry or connection, answers something else than it was asked.
     #[must_use]
     pub fn unexpected_reply() -> Self {
-        PortError("unexpected reply of a connection".to_owned()).into()
+        PortError("unexpected reply of an object".to_owned()).into()
     }
 
     /// 404 where a definition is asked for and there is none.
