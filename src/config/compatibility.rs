@@ -39,10 +39,6 @@ impl Compatibility {
     /// The strict reading of the RFCs, where Fides has no route to be compatible with.
     pub const STRICT: Self = Self::new(false);
 
-    /// As Fides, for tests.
-    #[cfg(test)]
-    pub(crate) const FIDES: Self = Self::new(true);
-
     /// Whether we deviate here.
     #[must_use]
     pub const fn allows(self, deviation: Deviation) -> bool {
@@ -56,6 +52,12 @@ impl Compatibility {
             | Deviation::CallbackTexts => self.fides,
         }
     }
+}
+
+#[cfg(test)]
+impl Compatibility {
+    /// As Fides.
+    pub(crate) const FIDES: Self = Self::new(true);
 }
 
 #[cfg(test)]

@@ -78,23 +78,6 @@ pub enum Tested {
 impl Filter {
     /// Longest `search`, in characters.
     pub const SEARCH_LIMIT: usize = 256;
-
-    /// The same in memory as the directory's statement has it.
-    #[cfg(test)]
-    pub(crate) fn admits(&self, row: &Row) -> bool {
-        let text = |pointer: &str| row.view.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let words = format!("{}\n{}\n{}", row.key, text("/name"), text("/description")).to_ascii_lowercase();
-        let tested = match row.view["last_test_succeeded"].as_bool() {
-            None => Tested::Untested,
-            Some(true) => Tested::Passed,
-            Some(false) => Tested::Failed,
-        };
-        let kinds = [text("/connection_type"), text("/saas_config/type")];
-        words.contains(&self.search.to_ascii_lowercase())
-            && self.disabled.is_none_or(|disabled| row.view["disabled"] == disabled)
-            && self.tested.is_none_or(|wanted| wanted == tested)
-            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kinds.contains(kind)))
-    }
 }
 
 /// How much the directory holds, for a monitor.
@@ -172,4 +155,23 @@ pub enum DirectoryReply {
     Ticks(Ticks),
     /// How much there is.
     Figures(Figures),
+}
+
+#[cfg(test)]
+impl Filter {
+    /// The same in memory as the directory's statement has it.
+    pub(crate) fn admits(&self, row: &Row) -> bool {
+        let text = |pointer: &str| row.view.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let words = format!("{}\n{}\n{}", row.key, text("/name"), text("/description")).to_ascii_lowercase();
+        let tested = match row.view["last_test_succeeded"].as_bool() {
+            None => Tested::Untested,
+            Some(true) => Tested::Passed,
+            Some(false) => Tested::Failed,
+        };
+        let kinds = [text("/connection_type"), text("/saas_config/type")];
+        words.contains(&self.search.to_ascii_lowercase())
+            && self.disabled.is_none_or(|disabled| row.view["disabled"] == disabled)
+            && self.tested.is_none_or(|wanted| wanted == tested)
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kinds.contains(kind)))
+    }
 }
