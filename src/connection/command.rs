@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    fault::Fault, key::ConnectionKey, record::ProfileInput, refresh::RefreshState, token_exchange::kept::Kept,
+    fault::Fault, key::ConnectionKey, profile::ProfileInput, refresh::RefreshState, token_exchange::kept::Kept,
 };
 use crate::protocol::{
     json_text,

@@ -16,6 +16,7 @@ pub mod history;
 pub mod key;
 mod mac;
 pub mod outbound;
+pub mod profile;
 pub mod record;
 pub mod refresh;
 pub mod return_address;

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     event::Outbox,
     fault::Fault,
     grant::Grant,
-    key::ConnectionKey,
+    profile::Profile,
     refresh::{Condition, RefreshState},
     rotation::SealedWith,
     secrets,
@@ -31,102 +31,6 @@ use crate::{
 
 /// What Fides shows instead of a sensitive value.
 pub const MASK: &str = "**********";
-
-/// What a connection may be used for; Fides's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Access {
-    /// Data is only read.
-    Read,
-    /// Data is changed too.
-    Write,
-}
-
-/// What an operator says about a connection; what is not said stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProfileInput {
-    /// For people.
-    pub name: Option<String>,
-    /// For people.
-    pub description: Option<String>,
-    /// What it may be used for.
-    pub access: Access,
-    /// Switched off by the operator.
-    pub disabled: Option<bool>,
-}
-
-/// The profile part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Profile {
-    /// The object's own name; the runtime does not always tell it.
-    pub key: ConnectionKey,
-    /// For people.
-    pub name: Option<String>,
-    /// For people.
-    pub description: Option<String>,
-    /// What it may be used for.
-    pub access: Access,
-    /// Switched off by the operator; kept and shown, not acted upon, as in Fides.
-    pub disabled: bool,
-    /// First save.
-    pub created_at: UnixSeconds,
-    /// Last save.
-    pub updated_at: UnixSeconds,
-    /// What the last test found, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_test: Option<LastTest>,
-}
-
-/// A test that was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct LastTest {
-    /// When it was over.
-    pub at: UnixSeconds,
-    /// Whether the provider was content.
-    pub succeeded: bool,
-}
-
-impl FromJson for Profile {
-    fn from_json(value: Value) -> Result<Self, BadMember> {
-        let mut members = Members::of(value)?;
-        let key = members.text("key")?.and_then(|key| ConnectionKey::parse(&key).ok());
-        let access = members.one_of("access", &[("read", Access::Read), ("write", Access::Write)])?;
-        Ok(Self {
-            key: required(key, "key")?,
-            name: members.text("name")?,
-            description: members.text("description")?,
-            access: required(access, "access")?,
-            disabled: members.flag("disabled")?,
-            created_at: required(members.instant("created_at")?, "created_at")?,
-            updated_at: required(members.instant("updated_at")?, "updated_at")?,
-            last_test: members.document("last_test")?,
-        })
-    }
-}
-
-impl FromJson for LastTest {
-    fn from_json(value: Value) -> Result<Self, BadMember> {
-        let mut members = Members::of(value)?;
-        Ok(Self { at: required(members.instant("at")?, "at")?, succeeded: members.flag("succeeded")? })
-    }
-}
-
-impl Profile {
-    /// The profile of a connection that is new, or changed by what the operator says now.
-    #[must_use]
-    pub fn saved(key: &ConnectionKey, input: ProfileInput, former: Option<&Self>, now: UnixSeconds) -> Self {
-        Self {
-            key: key.clone(),
-            name: input.name.or_else(|| former?.name.clone()),
-            description: input.description.or_else(|| former?.description.clone()),
-            access: input.access,
-            disabled: input.disabled.or_else(|| Some(former?.disabled)).unwrap_or_default(),
-            created_at: former.map_or(now, |former| former.created_at),
-            updated_at: now,
-            last_test: former.and_then(|former| former.last_test),
-        }
-    }
-}
 
 /// The pending part: an authorization that was begun (RFC 6749 §4.1.1).
 #[derive(Debug, Clone, Serialize)]
@@ -392,49 +296,4 @@ fn part<Document: FromJson>(parts: &[(String, String)], name: &str) -> Result<Op
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The stored forms: reverting a change to one must make this fail.
-    #[test]
-    fn stored_forms_are_pinned() {
-        let profile = Profile {
-            key: ConnectionKey::parse("shop").unwrap(),
-            name: Some("Shop".to_owned()),
-            description: None,
-            access: Access::Write,
-            disabled: false,
-            created_at: UnixSeconds(1_700_000_000),
-            updated_at: UnixSeconds(1_700_000_060),
-            last_test: None,
-        };
-        let mut record = Record::new(profile.clone());
-        let envelope = Envelope::stored("v1.k.e".to_owned());
-        let (state, expires_at) = (SecretDigest::of("state"), UnixSeconds(1_700_000_600));
-        let (code_verifier, browser) = (Some(envelope.clone()), Some(SecretDigest::of("cookie")));
-        let return_to = Some("https://app.example/done".to_owned());
-        record.pending = Some(Pending { state, expires_at, code_verifier, browser, return_to: return_to.clone() });
-        record.link = Some(ConnectLink { token: SecretDigest::of("token"), expires_at, return_to });
-        record.secrets = Some(envelope);
-        let stored = |part| record.stored(part).unwrap();
-        let text = |file: &str| file.trim_end().to_owned();
-        let pinned = text(include_str!("../../fixtures/storage/v1/profile.json"));
-        assert_eq!(stored(Part::Profile), ("profile", pinned.clone()));
-        assert_eq!(json::read::<Profile>(pinned.as_bytes()).unwrap(), profile);
-        for (member, other) in [("\"write\"", "\"Write\""), ("\"shop\"", "\"a shop\""), ("1700000060", "null")] {
-            assert!(json::read::<Profile>(pinned.replace(member, other).as_bytes()).is_err(), "{other}");
-        }
-        let last_test = Some(LastTest { at: UnixSeconds(1_700_000_120), succeeded: false });
-        let tested = Record::new(Profile { last_test, ..profile.clone() });
-        let pinned = text(include_str!("../../fixtures/storage/v1/tested_profile.json"));
-        assert_eq!(tested.stored(Part::Profile).unwrap().1, pinned);
-        assert_eq!(json::read::<Profile>(pinned.as_bytes()).unwrap(), Profile { last_test, ..profile });
-        assert_eq!(stored(Part::Pending), ("pending", text(include_str!("../../fixtures/storage/v1/pending.json"))));
-        assert_eq!(stored(Part::Link), ("link", text(include_str!("../../fixtures/storage/v1/link.json"))));
-        // As it was written before authorizations were bound to browsers.
-        let unbound = r#"{"state":"x","expires_at":1700000600,"code_verifier":null}"#;
-        assert!(json::read::<Pending>(unbound.as_bytes()).unwrap().browser.is_none());
-        assert_eq!(stored(Part::Secrets), ("secrets", "\"v1.k.e\"".to_owned()));
-        assert_eq!(stored(Part::Grant), ("grant", "null".to_owned()));
-    }
-}
+mod tests;

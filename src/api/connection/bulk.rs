@@ -9,7 +9,7 @@ use crate::{
         command::{Command, Former, Refusal, Reply},
         connector_template::{ConnectorTemplate, InstanceKey},
         key::ConnectionKey,
-        record::{Access, ProfileInput},
+        profile::{Access, ProfileInput},
     },
     protocol::validation::Issue,
 };

@@ -9,7 +9,7 @@ use crate::{
         command::{Command, Former, Reply},
         connector_template::InstanceKey,
         key::ConnectionKey,
-        record::{Access, ProfileInput},
+        profile::{Access, ProfileInput},
     },
     protocol::validation::Issue,
 };

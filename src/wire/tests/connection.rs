@@ -9,7 +9,7 @@ use crate::{
         },
         fault::Fault,
         key::ConnectionKey,
-        record::{Access, ProfileInput},
+        profile::{Access, ProfileInput},
         refresh::RefreshState,
         token_exchange::kept::Kept,
     },
