@@ -4,21 +4,23 @@
 //! Decides: the table of the project's errors, by exhaustive matches. Leaves to others: what happened (each use case's
 //! own enum), how every answer looks (`answer`).
 
+mod bearer;
 mod bulk;
 mod connection;
 mod connector_template;
+mod registry;
 
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+pub use self::bearer::BearerProblem;
 use super::answer::Answer;
 use crate::{
     authorization_server::{
         access_token::NotSigned, client_authentication::AuthenticationProblem, client_credentials::GrantProblem,
-        client_document::ClientProblem, registry::RegistryReply, scope_registry::EVERY_SCOPE,
     },
     ports::PortError,
-    protocol::{authorization_header::MalformedHeader, error_code::ErrorCode, form::FormProblem, validation::Issue},
+    protocol::{error_code::ErrorCode, form::FormProblem, validation::Issue},
 };
 
 /// The realm of both challenges.
@@ -166,81 +168,6 @@ impl ApiError {
         error
     }
 
-    /// 401 or 403 by what is wrong with the bearer token.
-    #[must_use]
-    pub fn bearer(problem: BearerProblem) -> Self {
-        match problem {
-            BearerProblem::Missing => Self::new(StatusCode::UNAUTHORIZED, "Failed to authenticate")
-                .challenged(Challenge::Bearer { error: None, scope: None }),
-            BearerProblem::Malformed => Self::new(StatusCode::BAD_REQUEST, "Malformed or repeated bearer credentials")
-                .challenged(Challenge::Bearer { error: Some(ErrorCode::InvalidRequest), scope: None }),
-            BearerProblem::Unusable => Self::new(StatusCode::UNAUTHORIZED, "Not Authorized for this action")
-                .challenged(Challenge::Bearer { error: Some(ErrorCode::InvalidToken), scope: None }),
-            BearerProblem::Insufficient { required } => {
-                let text = format!("Not Authorized for this action. Required scope(s): [{required}]");
-                let error = Some(ErrorCode::InsufficientScope);
-                Self::new(StatusCode::FORBIDDEN, text).challenged(Challenge::Bearer { error, scope: Some(required) })
-            }
-        }
-    }
-
-    /// As Fides has it: 403, without a challenge, for every bearer token that cannot be used. Other errors stay.
-    #[must_use]
-    pub fn with_bearer_forbidden(self) -> Self {
-        match self.0.challenge {
-            Some(Challenge::Bearer { error: Some(ErrorCode::InvalidRequest | ErrorCode::InvalidToken), .. }) => {
-                Self::new(StatusCode::FORBIDDEN, "Not Authorized for this action").caused(self.0.cause)
-            }
-            _ => self,
-        }
-    }
-
-    /// What the registry refused to do.
-    #[must_use]
-    pub fn registry(refused: RegistryReply, required: &'static str) -> Self {
-        match refused {
-            RegistryReply::TokenUnusable => Self::bearer(BearerProblem::Unusable),
-            RegistryReply::ScopeLost => Self::bearer(BearerProblem::Insufficient { required }),
-            RegistryReply::CannotAssign(missing) => {
-                let text = "Cannot assign scopes that you do not have. Missing scopes";
-                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(missing.tokens(), true)))
-            }
-            RegistryReply::CannotManage(missing) => {
-                let text = "Cannot manage a client that holds scopes that you do not have. Missing scopes";
-                Self::new(StatusCode::FORBIDDEN, format!("{text}: {}", python_list(missing.tokens(), true)))
-            }
-            RegistryReply::ResourcesNotHeld(missing) => {
-                let text = "Cannot assign or manage resources that you do not have. Missing resources";
-                let missing = python_list(missing.iter().map(String::as_str), true);
-                Self::new(StatusCode::FORBIDDEN, format!("{text}: {missing}"))
-            }
-            RegistryReply::NoSuchClient => Self::new(StatusCode::NOT_FOUND, "Client not found."),
-            RegistryReply::Changed => {
-                Self::new(StatusCode::PRECONDITION_FAILED, "The client has changed since; read it again.")
-            }
-            RegistryReply::NotAuthenticated => Self::from(AuthenticationProblem::None),
-            RegistryReply::TooManyFailures(wait) => {
-                let text = "Too many failed authentications; try again later";
-                let mut error = Self::token(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, text);
-                error.0.retry_after = Some(u32::try_from(wait.0).unwrap_or(u32::MAX));
-                error
-            }
-            RegistryReply::NotYours => {
-                let text = "The token was issued to another client";
-                Self::token(StatusCode::BAD_REQUEST, ErrorCode::UnauthorizedClient, text)
-            }
-            RegistryReply::Authenticated(_)
-            | RegistryReply::Keys(_)
-            | RegistryReply::Active(_)
-            | RegistryReply::Inactive
-            | RegistryReply::Done
-            | RegistryReply::Client(..)
-            | RegistryReply::Page(_)
-            | RegistryReply::Pruned(_)
-            | RegistryReply::Figures(_) => PortError("unexpected reply of the registry".to_owned()).into(),
-        }
-    }
-
     /// The answer, and the cause for the log.
     #[must_use]
     pub fn into_answer(self) -> (Answer, Option<String>) {
@@ -286,33 +213,6 @@ impl std::fmt::Display for Challenge {
                 // A scope-token has neither quote nor backslash (RFC 6749 §3.3): nothing to escape (checklist B10).
                 scope.map_or(Ok(()), |scope| write!(formatter, ", scope=\"{scope}\""))
             }
-        }
-    }
-}
-
-/// What is wrong with the bearer token of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BearerProblem {
-    /// There is none.
-    Missing,
-    /// The header, or the way the token is sent, is malformed.
-    Malformed,
-    /// Expired, tampered with, revoked, unknown: one answer.
-    Unusable,
-    /// It is good but too narrow.
-    Insufficient {
-        /// What the route requires.
-        required: &'static str,
-    },
-}
-
-impl From<MalformedHeader> for BearerProblem {
-    fn from(malformed: MalformedHeader) -> Self {
-        match malformed {
-            MalformedHeader::BearerToken => Self::Unusable,
-            // Another scheme, well-formed or not, is no bearer token (RFC 6750 §3.1).
-            MalformedHeader::Basic => Self::Missing,
-            MalformedHeader::Repeated | MalformedHeader::TooLong | MalformedHeader::Bearer => Self::Malformed,
         }
     }
 }
@@ -373,28 +273,4 @@ impl From<GrantProblem> for ApiError {
         // RFC 6749 §5.2: error_description has neither quote nor backslash.
         Self::token(StatusCode::BAD_REQUEST, code, problem.to_string().replace(['"', '\\'], ""))
     }
-}
-
-impl From<ClientProblem> for ApiError {
-    fn from(problem: ClientProblem) -> Self {
-        match problem {
-            ClientProblem::Malformed(issues) => Self::unprocessable(&issues),
-            ClientProblem::UnknownScope => {
-                let every = python_list(EVERY_SCOPE.tokens(), false);
-                Self::new(StatusCode::FORBIDDEN, format!("Invalid Scope. Scopes must be one of {every}."))
-            }
-        }
-    }
-}
-
-/// A Python list literal, as Fides words its errors; neither our scope-tokens nor a resource that we store hold a quote
-/// that would end an item for a reader.
-fn python_list<'a>(items: impl Iterator<Item = &'a str>, sorted: bool) -> String {
-    // By insertion: lists are short, and the standard library's sort is heavy.
-    let mut list: Vec<&str> = Vec::new();
-    for item in items {
-        let at = if sorted { list.partition_point(|other| *other < item) } else { list.len() };
-        list.insert(at, item);
-    }
-    format!("[{}]", list.iter().map(|item| format!("'{item}'")).collect::<Vec<_>>().join(", "))
 }
