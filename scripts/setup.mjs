@@ -50,8 +50,8 @@ export async function checkCxx() {
   const compiler = process.env.CXX || 'c++';
   if ((await attempt(compiler, ['--version'])).ok) return;
   throw new Failure(`[setup] no C++ compiler was found (${compiler}); fuzzing, a part of \`npm test\`, needs one.\n` +
-    'Install it (Debian: `apt install g++`, Fedora: `dnf install gcc-c++`, macOS: `xcode-select --install`) or name\n' +
-    'another one with CXX=…, and try again. `npm start` does without.');
+    'Install it (Debian: `apt install g++`, Fedora: `dnf install gcc-c++`; macOS, where `npm run fuzz` alone runs:\n' +
+    '`xcode-select --install`) or name another one with CXX=…, and try again. `npm start` does without.');
 }
 
 /** For the tests only. */
