@@ -6,7 +6,10 @@ mod token_rules;
 use serde_json::json;
 
 use super::*;
-use crate::connection::{outbound::OutboundPolicy, yaml};
+use crate::{
+    connection::{outbound::OutboundPolicy, yaml},
+    protocol::validation::Step,
+};
 
 const FIXTURES: [&str; 8] = [
     include_str!("../../../fixtures/connector/query_code_flow.yml"),
