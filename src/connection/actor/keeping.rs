@@ -22,9 +22,10 @@ use crate::{
     protocol::{json, secret::SecretText, time::Seconds},
 };
 
-/// So long after the first of the ordered credentials was sent, no further one is. With the ten seconds that an answer may
-/// take, that is less than a caller waits for an object (25 s), and than a breaker waits for who went to try.
-const SEQUENCE: Seconds = Seconds(10);
+/// So long after the first of the ordered credentials was sent, no further one is. With the ten seconds that its answer may
+/// take, and ten more for the request that the token is for (a test, a revocation), that is less than a caller waits for an
+/// object (25 s), and than a breaker waits for who went to try.
+const SEQUENCE: Seconds = Seconds(4);
 
 /// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
 pub(super) type Held = (Vec<(&'static str, SecretText)>, Kept);
