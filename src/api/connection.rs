@@ -24,7 +24,7 @@ use crate::{
         key::ConnectionKey,
         return_address,
     },
-    protocol::{time::UnixSeconds, validation::Issue},
+    protocol::{time::UnixSeconds, validation::Issue, word::Word},
 };
 
 /// `GET /connection/{connection_key}`. No connection is linked to a system; as in Fides, its name stands for that.

@@ -34,6 +34,7 @@ use crate::{
     protocol::{
         json::{self, BadMember, FromJson, Members, required},
         time::UnixSeconds,
+        word::Word,
     },
 };
 
@@ -265,7 +266,7 @@ mod tests {
     fn each_change_of_state_is_one_event() {
         for (before, after, expected) in RefreshState::ALL
             .iter()
-            .flat_map(|before| RefreshState::ALL.map(|after| (*before, after)))
+            .flat_map(|before| RefreshState::ALL.iter().map(|after| (*before, *after)))
             .map(|(before, after)| {
                 let expected = match after {
                     _ if before == after => None,

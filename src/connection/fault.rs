@@ -19,7 +19,10 @@ use serde_json::Value;
 
 use crate::{
     ports::{ProviderFailure, ProviderResponse},
-    protocol::json::{BadMember, FromJson, Members},
+    protocol::{
+        json::{BadMember, FromJson, Members},
+        word::words,
+    },
 };
 
 /// Why a provider could not be used. Codes are from the RFCs' registry or ours, or named by the definition, never the
@@ -70,8 +73,7 @@ pub fn status_of(answer: &Result<ProviderResponse, ProviderFailure>) -> Result<u
 }
 
 /// Whose fault it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultClass {
     /// The connection's: its grant is over, and only a person can help.
     Connection,
@@ -81,12 +83,11 @@ pub enum FaultClass {
     Provider,
 }
 
-/// The words of classes.
-pub(super) const CLASSES: [(&str, FaultClass); 3] = [
-    ("connection", FaultClass::Connection),
-    ("integration", FaultClass::Integration),
-    ("provider", FaultClass::Provider),
-];
+words!(FaultClass: Serialize {
+    Connection => "connection",
+    Integration => "integration",
+    Provider => "provider",
+});
 
 /// Every fault that is no refusal.
 const OTHERS: [Fault; 6] =

@@ -10,6 +10,7 @@ use super::key::ConnectionKey;
 use crate::protocol::{
     json::{BadMember, FromJson, Members, required},
     time::UnixSeconds,
+    word::words,
 };
 
 /// What a connection may be used for; Fides's words.
@@ -21,6 +22,8 @@ pub enum Access {
     /// Data is changed too.
     Write,
 }
+
+words!(Access { Read => "read", Write => "write", });
 
 /// What an operator says about a connection; what is not said stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +73,7 @@ impl FromJson for Profile {
     fn from_json(value: Value) -> Result<Self, BadMember> {
         let mut members = Members::of(value)?;
         let key = members.text("key")?.and_then(|key| ConnectionKey::parse(&key).ok());
-        let access = members.one_of("access", &[("read", Access::Read), ("write", Access::Write)])?;
+        let access = members.word("access")?;
         Ok(Self {
             key: required(key, "key")?,
             name: members.text("name")?,

@@ -38,13 +38,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    fault::{CLASSES, Fault, FaultClass},
+    fault::{Fault, FaultClass},
     grant::{Grant, SHORTEST_REPETITION},
 };
 use crate::protocol::{
     json::{BadMember, FromJson, Members},
     secret::SecretDigest,
     time::{Seconds, UnixSeconds},
+    word::words,
 };
 
 /// Where a connection stands: `refresh_state`.
@@ -76,9 +77,6 @@ pub enum Happening {
 }
 
 impl RefreshState {
-    /// Every one there is.
-    pub const ALL: [Self; 5] = [Self::Good, Self::Failing, Self::Stopped, Self::InDoubt, Self::NeedsAuthorization];
-
     /// The first table of the module.
     #[must_use]
     pub const fn after(self, happening: Happening) -> Self {
@@ -90,23 +88,18 @@ impl RefreshState {
             (Self::Good | Self::Failing | Self::Stopped, Happening::Fault(FaultClass::Provider)) => Self::Failing,
         }
     }
-
-    /// Its word, in answers and as stored.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Failing => "failing",
-            Self::Stopped => "stopped",
-            Self::InDoubt => "in_doubt",
-            Self::NeedsAuthorization => "needs_authorization",
-        }
-    }
 }
 
+words!(RefreshState {
+    Good => "good",
+    Failing => "failing",
+    Stopped => "stopped",
+    InDoubt => "in_doubt",
+    NeedsAuthorization => "needs_authorization",
+});
+
 /// Why only a person can help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The provider refused the refresh token.
     Refused,
@@ -117,6 +110,13 @@ pub enum Reason {
     /// The token has expired, or was reported, and there is no way to renew it.
     NotRenewable,
 }
+
+words!(Reason: Serialize {
+    Refused => "refused",
+    AnswerLost => "answer_lost",
+    RefusedRepeatedly => "refused_repeatedly",
+    NotRenewable => "not_renewable",
+});
 
 /// How renewing went since the last good one. It is about one grant, and counts no more when the provider gives another:
 /// so a renewal that works writes nothing but the new grant.
@@ -152,27 +152,19 @@ impl FromJson for Condition {
         let mut members = Members::of(value)?;
         Ok(Self {
             generation: members.number("generation")?.unwrap_or_default(),
-            state: members.one_of("state", &RefreshState::ALL.map(|state| (state.word(), state)))?.unwrap_or_default(),
+            state: members.word("state")?.unwrap_or_default(),
             attempt: members.text("attempt")?.map(SecretDigest::stored),
             failures: members.count("failures")?,
             refusals: members.count("refusals")?,
             failed_at: members.instant("failed_at")?,
             retry_at: members.instant("retry_at")?,
             last_fault: members.document("last_fault")?,
-            class: members.one_of("class", &CLASSES)?,
-            reason: members.one_of("reason", &REASONS)?,
+            class: members.word("class")?,
+            reason: members.word("reason")?,
             reported: members.flag("reported")?,
         })
     }
 }
-
-/// The stored words of reasons.
-const REASONS: [(&str, Reason); 4] = [
-    ("refused", Reason::Refused),
-    ("answer_lost", Reason::AnswerLost),
-    ("refused_repeatedly", Reason::RefusedRepeatedly),
-    ("not_renewable", Reason::NotRenewable),
-];
 
 /// A renewal that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

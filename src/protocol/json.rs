@@ -159,15 +159,6 @@ impl Members {
     pub fn word<T: Word>(&mut self, name: &'static str) -> Result<Option<T>, BadMember> {
         self.text(name)?.map(|text| T::of(&text).ok_or(BadMember(name))).transpose()
     }
-
-    /// One of some words.
-    ///
-    /// # Errors
-    /// It is another one, or something else.
-    pub fn one_of<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Result<Option<T>, BadMember> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        words.iter().find(|(word, _)| *word == text).map(|(_, value)| Some(*value)).ok_or(BadMember(name))
-    }
 }
 
 /// A member that there must be.
@@ -183,13 +174,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::protocol::word::words;
+
+    /// One that has a word.
+    #[derive(Clone, Copy)]
+    enum Letter {
+        /// The first.
+        A,
+    }
+
+    words!(Letter { A => "a", });
 
     /// One member of a value, read in each way; which of them worked, and gave something.
     fn readings(value: &Value) -> [Result<bool, BadMember>; 7] {
         let members = || Members::of(json!({ "x": value })).unwrap();
         [
             members().text("x").map(|text| text.is_some()),
-            members().one_of("x", &[("a", 1), ("b", 2)]).map(|one| one.is_some()),
+            members().word::<Letter>("x").map(|one| one.is_some()),
             members().number("x").map(|number| number.is_some()),
             members().instant("x").map(|instant| instant.is_some()),
             members().count("x").map(|count| count > 0),

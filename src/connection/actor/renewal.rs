@@ -33,7 +33,7 @@ use crate::{
         token_exchange::{self, TokenAnswer},
     },
     ports::{PortError, ProviderRequest, random},
-    protocol::{secret::SecretDigest, time::Seconds},
+    protocol::{secret::SecretDigest, time::Seconds, word::Word},
 };
 
 /// One renewal in the log, or an event that could not be delivered.

@@ -10,11 +10,8 @@ use super::{
     reader::{Issues, Node},
 };
 use crate::{
-    connection::{
-        fault::{CLASSES, FaultClass},
-        token_exchange::kept::may_be_kept,
-    },
-    protocol::{number::whole, time::Seconds},
+    connection::{fault::FaultClass, token_exchange::kept::may_be_kept},
+    protocol::{number::whole, time::Seconds, word::Word},
 };
 
 /// Longest lifetime of a token that is believed: ten years, 10 × 365 days.
@@ -106,8 +103,8 @@ fn read_faults(node: &Node<'_>, issues: &mut Issues) -> Vec<(String, FaultClass)
             issues.push(member.issue("this code is there already"));
         }
         let Some(word) = member.text(issues) else { continue };
-        match CLASSES.iter().find(|(own, _)| *own == word) {
-            Some((_, class)) => faults.push((name.clone(), *class)),
+        match FaultClass::of(word) {
+            Some(class) => faults.push((name.clone(), class)),
             None => issues.push(member.issue_of("enum", "Input should be 'connection', 'integration' or 'provider'")),
         }
     }

@@ -1,7 +1,10 @@
 //! The tables of the module's documentation, row by row, and what they leave open.
 
 use super::*;
-use crate::{connection::grant::tests::grant, protocol::json};
+use crate::{
+    connection::grant::tests::grant,
+    protocol::{json, word::Word},
+};
 
 /// The configured lead.
 const LEAD: Seconds = Seconds(600);
@@ -45,7 +48,7 @@ fn what_happens_changes_the_state_as_the_table_says() {
     ];
     let rows = table("//! | state               | renewed");
     assert_eq!(rows.len(), RefreshState::ALL.len());
-    for (state, row) in RefreshState::ALL.into_iter().zip(rows) {
+    for (&state, row) in RefreshState::ALL.iter().zip(rows) {
         let states = [vec![state], happenings.map(|happening| state.after(happening)).to_vec()].concat();
         assert_eq!(row, states.iter().map(|state| state.word().replace('_', " ")).collect::<Vec<_>>());
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.word()));
@@ -57,7 +60,7 @@ fn what_happens_changes_the_state_as_the_table_says() {
 fn a_read_is_decided_by_the_table() {
     let rows = table("//! | state               | before the lead");
     assert_eq!(rows.len(), RefreshState::ALL.len());
-    for (state, row) in RefreshState::ALL.into_iter().zip(rows) {
+    for (&state, row) in RefreshState::ALL.iter().zip(rows) {
         let fresh = Condition { state, ..Condition::default() };
         let read = |condition: &Condition, now| {
             on_read(Some(&grant()), condition, Renewal::ByRefreshToken, LEAD, UnixSeconds(now))
@@ -231,19 +234,19 @@ fn stored_forms_are_pinned() {
 #[test]
 fn every_word_of_a_condition_is_read() {
     let of = |condition: Condition| serde_json::to_value(condition).unwrap();
-    for state in RefreshState::ALL {
+    for &state in RefreshState::ALL {
         let condition = of(Condition { state, ..Condition::default() });
         assert_eq!(condition["state"], state.word());
         assert_eq!(Condition::from_json(condition).unwrap().state, state);
     }
-    for (word, class) in CLASSES {
+    for &class in FaultClass::ALL {
         let condition = of(Condition { class: Some(class), ..Condition::default() });
-        assert_eq!(condition["class"], word);
+        assert_eq!(condition["class"], class.word());
         assert_eq!(Condition::from_json(condition).unwrap().class, Some(class));
     }
-    for (word, reason) in REASONS {
+    for &reason in Reason::ALL {
         let condition = of(Condition { reason: Some(reason), ..Condition::default() });
-        assert_eq!(condition["reason"], word);
+        assert_eq!(condition["reason"], reason.word());
         assert_eq!(Condition::from_json(condition).unwrap().reason, Some(reason));
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         secret::SecretDigest,
         time::UnixSeconds,
         validation::Issue,
+        word::Word,
     },
 };
 
@@ -120,7 +121,7 @@ pub(super) fn replies() -> Vec<u8> {
         Reply::Refused(Refusal::NoConnection),
         Reply::Events(Page { items: vec![document()], total: 1 }),
     ];
-    let parts = [outcomes(), all_sent(&refusals()), all_sent(&faults()), all_sent(&RefreshState::ALL)];
+    let parts = [outcomes(), all_sent(&refusals()), all_sent(&faults()), all_sent(RefreshState::ALL)];
     [all_sent(&examples), parts.concat()].concat()
 }
 
