@@ -68,7 +68,10 @@ fn check_assertion(text_sent: &str, assertion: &Assertion) {
     assert!(token::read(text_sent).is_err(), "no text is an assertion and an access token");
 
     // RFC 7523 §3: what is required is there, and of the right type.
-    assert_eq!((assertion.client_id(), assertion.claims().iss.as_str()), (text(&claims, "sub"), text(&claims, "iss")));
+    assert_eq!(
+        (assertion.claims().sub.as_str(), assertion.claims().iss.as_str()),
+        (text(&claims, "sub"), text(&claims, "iss"))
+    );
     assert_eq!(assertion.claims().jti, text(&claims, "jti"));
     assert!(instant(&claims, "exp").is_some());
 

@@ -110,12 +110,6 @@ impl Assertion {
         Ok(Self { text: SecretText::new(text.to_owned()), algorithm, key_id, claims, signature })
     }
 
-    /// Who is said to have signed: names the record that holds the keys, proves nothing.
-    #[must_use]
-    pub fn client_id(&self) -> &str {
-        &self.claims.sub
-    }
-
     /// `alg`.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {

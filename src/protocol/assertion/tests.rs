@@ -36,7 +36,7 @@ fn readable(from: &str, to: &str) -> bool {
 fn a_well_formed_assertion_is_read() {
     let whole = text(HEADER, CLAIMS, &[7; 64]);
     let assertion = Assertion::read(&whole).unwrap();
-    assert_eq!((assertion.client_id(), assertion.key_id()), ("c", Some("k")));
+    assert_eq!((assertion.claims().sub.as_str(), assertion.key_id()), ("c", Some("k")));
     assert_eq!((assertion.algorithm(), assertion.signature()), (Algorithm::EdDsa, &[7; 64]));
     assert_eq!(assertion.signing_input(), whole.rsplit_once('.').unwrap().0.as_bytes());
     let claims = assertion.claims();
