@@ -22,6 +22,7 @@ use self::{compatibility::Compatibility, origins::Origins, reader::Reader};
 use crate::protocol::{
     host::HostList,
     secret::{SecretDigest, SecretText},
+    text::is_printable,
     time::Seconds,
 };
 
@@ -247,7 +248,7 @@ fn root_text(text: &str) -> Result<String, &'static str> {
     if SAMPLES.contains(&text) {
         return Err("must not be a value from a sample file");
     }
-    if !text.bytes().all(|byte| matches!(byte, 0x20..=0x7E)) {
+    if !is_printable(text) {
         return Err("must be visible ASCII (RFC 6749 Appendix A)");
     }
     Ok(text.to_owned())

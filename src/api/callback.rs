@@ -15,7 +15,7 @@ use url::Url;
 use super::{
     Context, OK, Ports,
     answer::Answer,
-    connection::{admitted, not_an_object, refused},
+    connection::{admitted, refused},
     error::ApiError,
     input,
     page::{self, Next},
@@ -123,7 +123,7 @@ pub(super) async fn complete_by_caller<P: Ports>(context: &Context<'_, P>, key: 
     let key = admitted(context, key).await?;
     let body = input::required_json(context.request)?;
     let Value::Object(members) = &body else {
-        return Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])]));
+        return Err(ApiError::unprocessable(&[Issue::not_object(vec!["body".into()])]));
     };
     let state = member(members, "state")?;
     let state = state.ok_or_else(|| ApiError::unprocessable(&[Issue::missing(vec!["body".into(), "state".into()])]))?;
@@ -146,10 +146,7 @@ fn member<'m>(members: &'m Map<String, Value>, name: &'static str) -> Result<Opt
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-        Some(_) => {
-            let loc = vec!["body".into(), name.into()];
-            Err(ApiError::unprocessable(&[Issue::new("string_type", loc, "Input should be a valid string")]))
-        }
+        Some(_) => Err(ApiError::unprocessable(&[Issue::not_text(vec!["body".into(), name.into()])])),
     }
 }
 

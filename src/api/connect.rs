@@ -54,14 +54,14 @@ fn return_to<P>(context: &Context<'_, P>) -> Result<Option<String>, ApiError> {
     let given = match input::json(context.request)? {
         Value::Null => return Ok(None),
         Value::Object(mut members) => members.remove("return_to").unwrap_or_default(),
-        _ => return Err(ApiError::unprocessable(&[super::connection::not_an_object(vec!["body".into()])])),
+        _ => return Err(ApiError::unprocessable(&[Issue::not_object(vec!["body".into()])])),
     };
     match given {
         Value::Null => Ok(None),
         Value::String(text) => return_address::given(&text, &context.deployment.settings.return_origins)
             .map(|url| Some(url.into()))
             .ok_or_else(|| issue(Issue::value(loc(), "must be an address on one of ALLOWED_RETURN_ORIGINS"))),
-        _ => Err(issue(Issue::new("string_type", loc(), "Input should be a valid string"))),
+        _ => Err(issue(Issue::not_text(loc()))),
     }
 }
 

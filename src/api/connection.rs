@@ -55,7 +55,7 @@ pub(super) async fn save_secrets<P: Ports>(
     let key = admitted(context, key).await?;
     let verify = input::switch(context.request, "verify")?.unwrap_or(true);
     let Value::Object(secrets) = input::json(context.request)? else {
-        return Err(ApiError::unprocessable(&[not_an_object(vec!["body".into()])]));
+        return Err(ApiError::unprocessable(&[Issue::not_object(vec!["body".into()])]));
     };
     match context.ports.command(&key, command(secrets)).await? {
         Reply::Done => testing::after_secrets(context, verify, &key).await,
@@ -163,9 +163,4 @@ pub(super) fn refused(reply: Reply, key: &ConnectionKey) -> ApiError {
         Reply::Refused(refusal) => ApiError::refusal(refusal, key),
         _ => ApiError::unexpected_reply(),
     }
-}
-
-/// The issue of a value that should be an object.
-pub(super) fn not_an_object(loc: Vec<crate::protocol::validation::Step>) -> Issue {
-    Issue::new("model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from")
 }

@@ -13,9 +13,6 @@ use crate::protocol::time::{Seconds, UnixSeconds};
 /// Most keys: the one in use, those that tokens still live by, and some published ahead.
 const KEY_LIMIT: usize = 8;
 
-/// The end of the year 9999. Milliseconds taken for seconds lie beyond it.
-const LAST_INSTANT: UnixSeconds = UnixSeconds(253_402_300_799);
-
 /// When a key signs that never does: no setting can say so.
 const NEVER: UnixSeconds = UnixSeconds(u64::MAX);
 
@@ -55,7 +52,9 @@ fn element(element: &Value, derived: &Derived) -> Result<ScheduledKey, &'static 
     };
     let (publish_from, sign_from) = (instant("publish_from")?.ok_or(SHAPE)?, instant("sign_from")?.ok_or(SHAPE)?);
     let retire_at = instant("retire_at")?;
-    if sign_from > LAST_INSTANT || retire_at.is_some_and(|at| at > LAST_INSTANT) {
+    // Milliseconds taken for seconds lie beyond it.
+    let last = UnixSeconds::LAST;
+    if sign_from > last || retire_at.is_some_and(|at| at > last) {
         return Err("must have instants in Unix seconds, before the year 10000");
     }
     if publish_from > sign_from || retire_at.is_some_and(|at| at <= sign_from) {

@@ -21,7 +21,6 @@ mod token_rules;
 use serde_json::{Map, Value};
 
 use self::reader::Issues;
-pub(in crate::connection) use self::reader::{OBJECT, TEXT};
 pub(in crate::connection) use self::token_rules::{LIFETIME_LIMIT, is_status};
 pub use self::{
     authentication::{Authentication, AuthorizationCode, ClientCredentials, DirectAuthentication},

@@ -5,10 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    definition::{Definition, OBJECT, TEXT},
-    record::MASK,
-};
+use super::{definition::Definition, record::MASK};
 use crate::protocol::validation::Issue;
 
 /// Whether the secrets that are given are all there are.
@@ -141,12 +138,10 @@ pub fn check_credentials(secrets: &mut Map<String, Value>) -> Result<(), Vec<Iss
             secrets.remove(PROVIDER_CREDENTIALS);
             return Ok(());
         }
-        Some(_) => return Err(vec![Issue::new("list_type", place(), "Input should be a valid list")]),
+        Some(_) => return Err(vec![Issue::not_list(place())]),
     };
     if elements.len() > CREDENTIALS_LIMIT {
-        let msg =
-            format!("List should have at most {CREDENTIALS_LIMIT} items after validation, not {}", elements.len());
-        return Err(vec![Issue::new("too_long", place(), msg)]);
+        return Err(vec![Issue::list_too_long(place(), CREDENTIALS_LIMIT, elements.len())]);
     }
     let within = |index: usize| move |issue: Issue| issue.within(&[PROVIDER_CREDENTIALS.into(), index.into()]);
     let issues: Vec<Issue> =
@@ -156,7 +151,7 @@ pub fn check_credentials(secrets: &mut Map<String, Value>) -> Result<(), Vec<Iss
 
 /// What is wrong with one of the further credentials.
 fn problems(one: &Value) -> Vec<Issue> {
-    let Value::Object(members) = one else { return vec![Issue::new(OBJECT.0, Vec::new(), OBJECT.1)] };
+    let Value::Object(members) = one else { return vec![Issue::not_object(Vec::new())] };
     let mut issues = Vec::new();
     if !members.contains_key("client_secret") {
         issues.push(Issue::missing(vec!["client_secret".into()]));
@@ -168,12 +163,9 @@ fn problems(one: &Value) -> Vec<Issue> {
             continue;
         };
         match value.as_str() {
-            None => issues.push(Issue::new(TEXT.0, loc, TEXT.1)),
+            None => issues.push(Issue::not_text(loc)),
             Some("") => issues.push(Issue::new("string_too_short", loc, "String should have at least 1 character")),
-            Some(text) if text.len() > *limit => {
-                let msg = format!("String should have at most {limit} characters");
-                issues.push(Issue::new("string_too_long", loc, msg));
-            }
+            Some(text) if text.len() > *limit => issues.push(Issue::text_too_long(loc, *limit)),
             Some(MASK) => issues.push(Issue::value(loc, "this is the mask of a stored secret")),
             Some(_) => {}
         }

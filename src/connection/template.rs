@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 
 use self::values::{Found, Values};
-use crate::protocol::{host::is_dns_name, secret::SecretText};
+use crate::protocol::{host::is_dns_name, secret::SecretText, text::is_printable};
 
 /// Longest name of a placeholder, path included.
 const NAME_LIMIT: usize = 256;
@@ -210,7 +210,7 @@ impl Template {
     /// [`RenderProblem::Unusable`] for a value with a line break or anything else than visible ASCII and spaces.
     pub fn header(&self, values: &Values<'_>) -> Result<Option<SecretText>, RenderProblem> {
         let rendered = self.render(values, |text| {
-            if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            if is_printable(text) {
                 Ok(text.to_owned())
             } else {
                 Err("holds a character that a header field cannot carry")

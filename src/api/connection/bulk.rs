@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{not_an_object, refused};
+use super::refused;
 use crate::{
     api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard, input},
     connection::{
@@ -122,11 +122,10 @@ struct Item {
 /// Reads all items, or says what is wrong with them.
 fn read_items(body: &Value) -> Result<Vec<Item>, Vec<Issue>> {
     let Value::Array(elements) = body else {
-        return Err(vec![Issue::new("list_type", vec!["body".into()], "Input should be a valid list")]);
+        return Err(vec![Issue::not_list(vec!["body".into()])]);
     };
     if elements.len() > BULK_LIMIT {
-        let msg = format!("List should have at most {BULK_LIMIT} items after validation, not {}", elements.len());
-        return Err(vec![Issue::new("too_long", vec!["body".into()], msg)]);
+        return Err(vec![Issue::list_too_long(vec!["body".into()], BULK_LIMIT, elements.len())]);
     }
     let (mut items, mut issues) = (Vec::new(), Vec::new());
     for (index, element) in elements.iter().enumerate() {
@@ -142,7 +141,7 @@ fn read_items(body: &Value) -> Result<Vec<Item>, Vec<Issue>> {
 
 /// Reads one item; unknown members are ignored, as in Fides.
 fn read_item(element: &Value) -> Result<Item, Vec<Issue>> {
-    let Value::Object(members) = element else { return Err(vec![not_an_object(Vec::new())]) };
+    let Value::Object(members) = element else { return Err(vec![Issue::not_object(Vec::new())]) };
     let mut issues = Vec::new();
     let name = text(members, "name", &mut issues);
     let description = text(members, "description", &mut issues);
@@ -158,7 +157,7 @@ fn read_item(element: &Value) -> Result<Item, Vec<Issue>> {
         None | Some(Value::Null) => None,
         Some(Value::Bool(disabled)) => Some(*disabled),
         Some(_) => {
-            issues.push(Issue::new("bool_type", vec!["disabled".into()], "Input should be a valid boolean"));
+            issues.push(Issue::not_boolean(vec!["disabled".into()]));
             None
         }
     };
@@ -167,7 +166,7 @@ fn read_item(element: &Value) -> Result<Item, Vec<Issue>> {
         None | Some(Value::Null) => None,
         Some(Value::Object(secrets)) => Some(secrets).filter(|secrets| !secrets.is_empty()).cloned(),
         Some(_) => {
-            issues.push(not_an_object(vec!["secrets".into()]));
+            issues.push(Issue::not_object(vec!["secrets".into()]));
             None
         }
     };
@@ -188,12 +187,11 @@ pub(super) fn text(members: &Map<String, Value>, name: &'static str, issues: &mu
         None | Some(Value::Null) => None,
         Some(Value::String(text)) if text.chars().count() <= LIMIT => Some(text.clone()),
         Some(Value::String(_)) => {
-            let msg = format!("String should have at most {LIMIT} characters");
-            issues.push(Issue::new("string_too_long", vec![name.into()], msg));
+            issues.push(Issue::text_too_long(vec![name.into()], LIMIT));
             None
         }
         Some(_) => {
-            issues.push(Issue::new("string_type", vec![name.into()], "Input should be a valid string"));
+            issues.push(Issue::not_text(vec![name.into()]));
             None
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{bulk::text, not_an_object, refused};
+use super::{bulk::text, refused};
 use crate::{
     api::{Context, OK, Ports, answer::Answer, connector_template::find, error::ApiError, guard, input},
     connection::{
@@ -49,7 +49,7 @@ struct Order {
 impl Order {
     /// Reads the body; unknown members are ignored, as in Fides.
     fn read(body: Value) -> Result<Self, Vec<Issue>> {
-        let Value::Object(mut members) = body else { return Err(vec![not_an_object(Vec::new())]) };
+        let Value::Object(mut members) = body else { return Err(vec![Issue::not_object(Vec::new())]) };
         let mut issues = Vec::new();
         let (name, description) = (text(&members, "name", &mut issues), text(&members, "description", &mut issues));
         let instance_key = text(&members, "instance_key", &mut issues);
@@ -64,7 +64,7 @@ impl Order {
         let secrets = match members.remove("secrets") {
             Some(Value::Object(secrets)) => Some(secrets),
             Some(_) => {
-                issues.push(not_an_object(vec!["secrets".into()]));
+                issues.push(Issue::not_object(vec!["secrets".into()]));
                 None
             }
             None => {

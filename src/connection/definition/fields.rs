@@ -9,7 +9,10 @@ use super::{
     reader::{Issues, Known, Node},
     request::IgnoredErrors,
 };
-use crate::{connection::template::Template, protocol::field_name::FieldName};
+use crate::{
+    connection::template::Template,
+    protocol::{field_name::FieldName, text::is_printable},
+};
 
 /// Header fields that the transport, the platform or a browser owns (checklist P13).
 const FORBIDDEN_HEADERS: [&str; 15] = [
@@ -50,7 +53,7 @@ pub(super) fn read_headers(node: &Node<'_>, known: Known<'_>, issues: &mut Issue
             continue;
         };
         let text = template.with_stand_in("x");
-        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if !is_printable(&text) {
             issues.push(value.issue("a header value holds visible ASCII characters and spaces only"));
         }
         headers.extend(parsed.map(|name| (name, template)));

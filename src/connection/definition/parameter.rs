@@ -70,7 +70,7 @@ impl Parameter {
             _ => None,
         };
         let Some(texts) = texts else {
-            return Some(Issue::new(TEXT.0, loc(), TEXT.1));
+            return Some(Issue::not_text(loc()));
         };
         let is_option = |text: &&str| self.options.iter().any(|option| option == text);
         if !self.options.is_empty() && !texts.iter().all(is_option) {
@@ -221,7 +221,7 @@ pub(super) fn check_secrets(
     for name in references {
         if !given.get(name).is_some_and(Value::is_object) {
             let loc = vec![name.as_str().into()];
-            issues.push(Issue::new("model_attributes_type", loc, super::reader::OBJECT.1));
+            issues.push(Issue::not_object(loc));
         }
     }
     if issues.is_empty() { Ok(secrets) } else { Err(issues) }

@@ -201,11 +201,11 @@ impl<'a> Node<'a> {
 }
 
 /// Kind and text for a value that must be an object.
-pub(in crate::connection) const OBJECT: (&str, &str) =
+const OBJECT: (&str, &str) =
     ("model_attributes_type", "Input should be a valid dictionary or object to extract fields from");
 
 /// Kind and text for a value that must be text.
-pub(in crate::connection) const TEXT: (&str, &str) = ("string_type", "Input should be a valid string");
+pub(super) const TEXT: (&str, &str) = ("string_type", "Input should be a valid string");
 
 /// Kind and text for a value that must be a list.
 const LIST: (&str, &str) = ("list_type", "Input should be a valid list");

@@ -23,6 +23,7 @@ use crate::{
     protocol::{
         json,
         secret::SecretText,
+        text::is_printable,
         time::{Seconds, UnixSeconds},
     },
 };
@@ -252,8 +253,7 @@ fn scope(members: &Map<String, Value>) -> Option<String> {
         }
         _ => return None,
     };
-    let is_printable = scope.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    (!scope.is_empty() && scope.len() <= SCOPE_LIMIT && is_printable).then_some(scope)
+    (!scope.is_empty() && scope.len() <= SCOPE_LIMIT && is_printable(&scope)).then_some(scope)
 }
 
 #[cfg(test)]
