@@ -177,6 +177,17 @@ fn only_the_module_of_tests_is_cut_off() {
     assert_eq!(product(helper), helper);
 }
 
+/// rustfmt wraps code, and leaves comments as they are.
+#[test]
+fn no_comment_is_wider_than_the_code() {
+    for (file, text) in sources() {
+        let comments = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//"));
+        for (index, line) in comments.filter(|(_, line)| !line.starts_with("//! |")) {
+            assert!(line.chars().count() <= 120, "{file}:{}: {line}", index + 1);
+        }
+    }
+}
+
 #[test]
 fn the_reader_of_paths_understands_groups() {
     let text = "use crate::{\n  a::b,\n  c::{d, e},\n};\nuse crate::f;\n// crate::g\n";

@@ -1,7 +1,8 @@
 //! Tests only: `tests/checklist.md` says which test shows which of its lines, and this compares it with the tests.
 //!
-//! A test carries ids in the doc comment directly above its `#[test]`: `T6, J12: …`, `S1 to S6: …`, `… (K7)`. The column of
-//! tests is written by `POSTERN_BLESS=1 cargo test -p postern checklist`; everything else in the table by hand.
+//! A test carries ids in the doc comment directly above its `#[test]`: `T6, J12: …`, `S1 to S6: …`, `… (K7)`. The
+//! column of tests is written by `POSTERN_BLESS=1 cargo test -p postern checklist`; everything else in the table by
+//! hand.
 
 use std::{
     collections::BTreeMap,

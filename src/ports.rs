@@ -1,8 +1,8 @@
 //! All that Postern needs from outside, on one page.
 //!
-//! Absent is `Ok(None)`, broken is `Err(PortError)`. Not ports: configuration, logging (values are returned, the edge prints
-//! them), signing keys, providers (data in a definition). Random bytes are no port either: one function asks the platform for
-//! them ([`random`]), and decisions take them as arguments.
+//! Absent is `Ok(None)`, broken is `Err(PortError)`. Not ports: configuration, logging (values are returned, the edge
+//! prints them), signing keys, providers (data in a definition). Random bytes are no port either: one function asks the
+//! platform for them ([`random`]), and decisions take them as arguments.
 #![expect(async_fn_in_trait, reason = "one thread: a Worker's futures are never sent to another")]
 
 use futures_util::future::LocalBoxFuture;
@@ -166,11 +166,11 @@ pub trait EventStore {
 
 /// The directory of connections, seen from a connection.
 pub trait Directory {
-    /// Stores what is to be listed of a connection. Says how many rows that wrote: that of the table and one of each index
-    /// whose column has changed; none where nothing has.
+    /// Stores what is to be listed of a connection. Says how many rows that wrote: that of the table and one of each
+    /// index whose column has changed; none where nothing has.
     async fn put(&self, row: Row) -> Result<u32, PortError>;
-    /// Stores what is to be listed of a connection that is about to be made, unless another one has its instance key; says
-    /// whether it did.
+    /// Stores what is to be listed of a connection that is about to be made, unless another one has its instance key;
+    /// says whether it did.
     async fn claim(&self, row: Row) -> Result<bool, PortError>;
     /// Forgets a connection; says whether it was listed.
     async fn remove(&self, key: &ConnectionKey) -> Result<bool, PortError>;
@@ -208,7 +208,8 @@ pub trait Templates {
     async fn template(&self, kind: &str) -> Result<Option<String>, PortError>;
     /// What is listed of each, by type.
     async fn template_entries(&self) -> Result<Vec<Value>, PortError>;
-    /// Stores a template in place of an earlier one of its type, and what is listed of it; false when there are too many.
+    /// Stores a template in place of an earlier one of its type, and what is listed of it; false when there are too
+    /// many.
     async fn put_template(&self, kind: &str, entry: &Value, stored: &str) -> Result<bool, PortError>;
     /// Forgets the template of a type; says whether there was one.
     async fn remove_template(&self, kind: &str) -> Result<bool, PortError>;
@@ -224,8 +225,8 @@ pub trait TemplateCopies {
     async fn remove_copy(&self, kind: &str) -> Result<(), PortError>;
 }
 
-/// Signatures, by the platform's own code: in ours Ed25519 takes three times as long, and P-256 would weigh more than all
-/// of the authorization server.
+/// Signatures, by the platform's own code: in ours Ed25519 takes three times as long, and P-256 would weigh more than
+/// all of the authorization server.
 pub trait Signatures {
     /// Whether this key signed this message; `false` also for a key that is none (a point off its curve).
     async fn verifies(&self, key: &Jwk, message: &[u8], signature: &[u8; 64]) -> Result<bool, PortError>;
@@ -237,8 +238,8 @@ pub trait Signatures {
 
 /// The platform's parser of `multipart/form-data` (RFC 7578).
 pub trait Multipart {
-    /// The fields of a body whose size the caller has bounded, in order, at least one more than a form may have; a file as
-    /// an empty text. None when it is no such form.
+    /// The fields of a body whose size the caller has bounded, in order, at least one more than a form may have; a file
+    /// as an empty text. None when it is no such form.
     async fn form_fields(&self, content_type: &str, body: &[u8]) -> Option<Vec<(String, String)>>;
 }
 
@@ -250,8 +251,8 @@ pub trait Background {
 
 /// The alarm clock of one connection.
 pub trait Alarm {
-    /// Has the connection woken at an instant, instead of any earlier one. Nobody is told when that fails: the sweep comes
-    /// in any case.
+    /// Has the connection woken at an instant, instead of any earlier one. Nobody is told when that fails: the sweep
+    /// comes in any case.
     fn set_alarm(&self, at: UnixSeconds);
 }
 

@@ -1,7 +1,7 @@
 //! A small, bounded memory of what was seen lately. Knows nobody.
 //!
-//! A list that is searched from its newest end: for some hundred entries that is as fast as a tree, and it weighs a tenth
-//! of one in the module. When it is full, it forgets what was remembered first.
+//! A list that is searched from its newest end: for some hundred entries that is as fast as a tree, and it weighs a
+//! tenth of one in the module. When it is full, it forgets what was remembered first.
 
 /// Most entries.
 pub const LIMIT: usize = 512;

@@ -3,8 +3,8 @@
 //!
 //! Decides: the form of messages. Leaves to others: how they travel. What is stored has another form, JSON.
 //!
-//! Two versions of the Worker may meet for a moment while a new one is deployed. They do not understand each other where
-//! `VERSION` differs, and say so; hence it must grow with every change of a message but a new last variant.
+//! Two versions of the Worker may meet for a moment while a new one is deployed. They do not understand each other
+//! where `VERSION` differs, and say so; hence it must grow with every change of a message but a new last variant.
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! Templates of connector documents, with any values in each place of a request.
 //!
-//! An input is a letter for the place, the template, and after NUL bytes the values of `<a>`, `<b>` and, as JSON, `<o>`. What
-//! a hostile value makes of a request is compared with what harmless marks make of it: wherever a mark stands the value
-//! must stand, and nothing else may differ.
+//! An input is a letter for the place, the template, and after NUL bytes the values of `<a>`, `<b>` and, as JSON,
+//! `<o>`. What a hostile value makes of a request is compared with what harmless marks make of it: wherever a mark
+//! stands the value must stand, and nothing else may differ.
 #![no_main]
 
 use http::Method;
@@ -20,8 +20,8 @@ use postern::{
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
 
-/// What stands for `<a>` and `<b>` in the request to compare with: host names, so that they fit every place. Each begins with
-/// a digit that no input holds, so that a mark is never made of anything else.
+/// What stands for `<a>` and `<b>` in the request to compare with: host names, so that they fit every place. Each
+/// begins with a digit that no input holds, so that a mark is never made of anything else.
 const MARKS: [&str; 2] = ["7.example.com", "8.example.com"];
 
 /// The two digits, and what may be decoded to them.

@@ -31,8 +31,8 @@ static RULES: LazyLock<TokenRules> = LazyLock::new(|| TokenRules {
 /// Longest life of a token: ten years.
 const LONGEST: u64 = 315_360_000;
 
-/// A secret that a provider repeats, and another one. They begin with one letter that is no hexadecimal digit, so that escapes
-/// before them mean the same.
+/// A secret that a provider repeats, and another one. They begin with one letter that is no hexadecimal digit, so that
+/// escapes before them mean the same.
 const SECRETS: [&str; 2] = ["zebra-secret_of.ours", "zonda-secret_of.ours"];
 
 /// Reads an input.

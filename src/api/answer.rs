@@ -80,8 +80,8 @@ impl Answer {
         content_type.is_some_and(|(_, media_type)| !media_type.as_bytes().ends_with(b"json"))
     }
 
-    /// The message that is sent: `nosniff` everywhere (checklist H6), `no-store` unless the answer says otherwise (H1), the
-    /// request's id; a page is not framed and keeps nothing to do with the window that opened it (H5, H7).
+    /// The message that is sent: `nosniff` everywhere (checklist H6), `no-store` unless the answer says otherwise (H1),
+    /// the request's id; a page is not framed and keeps nothing to do with the window that opened it (H5, H7).
     #[must_use]
     pub fn into_response(self, request_id: &str, head_only: bool) -> http::Response<Vec<u8>> {
         let is_page = self.is_page();

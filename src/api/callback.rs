@@ -4,7 +4,8 @@
 //! 1. Each parameter comes at most once; `code` or `error`, not both (§3.1).
 //! 2. The state's MAC is good: it names the connection.
 //! 3. The connection knows the state, in time, for the first time, and lets this browser finish; it exchanges the code.
-//! 4. The browser is sent where the authorization began, or gets a plain page, without anything of what the provider sent.
+//! 4. The browser is sent where the authorization began, or gets a plain page, without anything of what the provider
+//!    sent.
 //!
 //! `POST /api/v1/connection/{connection_key}/complete` does the same for a caller whose own server takes the callback.
 

@@ -1,5 +1,5 @@
-//! Client authentication of a form (RFC 6749 §2.3), the same for the token, introspection and revocation endpoints: from
-//! what a request presents to what the registry is asked.
+//! Client authentication of a form (RFC 6749 §2.3), the same for the token, introspection and revocation endpoints:
+//! from what a request presents to what the registry is asked.
 //!
 //! A secret costs one object request, that of the errand itself. An assertion costs one more, for the client's keys.
 
@@ -100,8 +100,8 @@ impl Presented {
     }
 }
 
-/// A request of a client about a token: who asks, and the token's claims and owner where it is one of ours and good, for
-/// whatever audience. A token that nobody can use is as good as none.
+/// A request of a client about a token: who asks, and the token's claims and owner where it is one of ours and good,
+/// for whatever audience. A token that nobody can use is as good as none.
 ///
 /// # Errors
 /// Those of client authentication; 400 without `token`; 503 when the platform does not verify.
@@ -146,8 +146,8 @@ fn attempt<P>(context: &Context<'_, P>, client_id: String) -> Attempt {
     Attempt { client_id, network, origin: context.origin.clone() }
 }
 
-/// What a secret proves: for the root client by the settings, for every other by the registry. Only root's secret is chosen
-/// by people and may hold what needs an encoding.
+/// What a secret proves: for the root client by the settings, for every other by the registry. Only root's secret is
+/// chosen by people and may hold what needs an encoding.
 fn secret_proof<P>(
     context: &Context<'_, P>,
     client_id: &str,

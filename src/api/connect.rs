@@ -1,4 +1,5 @@
-//! Connect links: `POST /api/v1/connection/{connection_key}/connect_link` makes one, `/connect/{token}` is where it leads.
+//! Connect links: `POST /api/v1/connection/{connection_key}/connect_link` makes one, `/connect/{token}` is where it
+//! leads.
 //!
 //! The link's page shows what it is for; opening it changes nothing, so that mail scanners and previews may. Its button
 //! uses the link up, leaves the cookie that binds the authorization to this browser, and goes on to the provider.

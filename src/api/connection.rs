@@ -42,8 +42,8 @@ pub(super) async fn read<P: Ports>(context: &Context<'_, P>, key: &str) -> Resul
     }
 }
 
-/// `PUT /connection/{connection_key}/secret`; `verify` (true) says whether the connection is tested with them. A test that
-/// fails is an answer: the secrets are stored all the same.
+/// `PUT /connection/{connection_key}/secret`; `verify` (true) says whether the connection is tested with them. A test
+/// that fails is an answer: the secrets are stored all the same.
 ///
 /// # Errors
 /// 422 when a parameter is missing or of the wrong type, or there is no definition to check them by.

@@ -1,7 +1,7 @@
 //! `/api/v1/connector-templates`: registered definitions, one per connector type, that connections are made from.
 //!
-//! The object of the directory holds the truth. Reads of one template go through a copy that may be a minute old; only the
-//! object says that there is none, and a copy that cannot be read or written is no more than a line in the log.
+//! The object of the directory holds the truth. Reads of one template go through a copy that may be a minute old; only
+//! the object says that there is none, and a copy that cannot be read or written is no more than a line in the log.
 
 use serde_json::{Map, Value, json};
 
@@ -24,7 +24,8 @@ use crate::{
 /// - `DELETE /connector-templates/{connector_type}` leaves connections that were made of it as they are.
 ///
 /// # Errors
-/// 415 for an archive, 422 with the place of each mistake, 409 when there are too many; 404 for a type that is not there.
+/// 415 for an archive, 422 with the place of each mistake, 409 when there are too many; 404 for a type that is not
+/// there.
 pub(super) async fn carry_out<P: Ports>(context: &Context<'_, P>, route: Route) -> Result<Answer, ApiError> {
     guard::admit(context).await?;
     match &route {

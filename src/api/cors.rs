@@ -1,8 +1,8 @@
 //! Cross-origin requests from pages of the origins in `CORS_ORIGINS` (Fetch standard §3.3).
 //!
-//! Decides: who may read, and what a preflight is told. An origin is repeated exactly or not at all; there is no `*`, and
-//! credentials of the browser (cookies) are never allowed, since callers send a token of their own. Leaves to others: which
-//! methods a path has (`route`), which origins are allowed (`config`).
+//! Decides: who may read, and what a preflight is told. An origin is repeated exactly or not at all; there is no `*`,
+//! and credentials of the browser (cookies) are never allowed, since callers send a token of their own. Leaves to
+//! others: which methods a path has (`route`), which origins are allowed (`config`).
 
 use http::{HeaderName, HeaderValue, Method, header};
 

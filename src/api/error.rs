@@ -1,5 +1,5 @@
-//! What we say when something went wrong: status, code, public words, challenge. Statuses of errors are chosen here, but for
-//! `/ready`, which answers 503 with a document.
+//! What we say when something went wrong: status, code, public words, challenge. Statuses of errors are chosen here,
+//! but for `/ready`, which answers 503 with a document.
 //!
 //! Decides: the table of the project's errors, by exhaustive matches. Leaves to others: what happened (each use case's
 //! own enum), how every answer looks (`answer`).

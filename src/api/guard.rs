@@ -1,8 +1,8 @@
 //! The guard: whose token this is, and whether its scope reaches.
 //!
-//! Decides: 400 or 401 for a presented bearer token, by what the token itself says. Leaves to others: whether it reaches,
-//! and whether its client still holds the scope (the registry, in the same object request as the command, which also
-//! writes down whom it refuses).
+//! Decides: 400 or 401 for a presented bearer token, by what the token itself says. Leaves to others: whether it
+//! reaches, and whether its client still holds the scope (the registry, in the same object request as the command,
+//! which also writes down whom it refuses).
 
 use std::cell::RefCell;
 
@@ -175,8 +175,8 @@ impl Guarded {
         self.act(context, Action::Admit).await.map(|_| ())
     }
 
-    /// As [`Guarded::admit`], but an admission that is at most `lag` old is good enough: for token reads, where a second
-    /// hop would halve the rate. For that one route only, since an admission is remembered without its scope.
+    /// As [`Guarded::admit`], but an admission that is at most `lag` old is good enough: for token reads, where a
+    /// second hop would halve the rate. For that one route only, since an admission is remembered without its scope.
     ///
     /// # Errors
     /// As [`Guarded::act`].

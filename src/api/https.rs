@@ -1,7 +1,8 @@
 //! No credential by plain http (RFC 9700 §2.6).
 //!
-//! Decides: which requests came unprotected, what https answers say about the next ones. Leaves to others: how a request
-//! came (the edge writes it into the URI: on Cloudflare the true scheme, behind a reverse proxy what that says).
+//! Decides: which requests came unprotected, what https answers say about the next ones. Leaves to others: how a
+//! request came (the edge writes it into the URI: on Cloudflare the true scheme, behind a reverse proxy what that
+//! says).
 
 use http::{HeaderValue, header, uri::Scheme};
 

@@ -1,8 +1,8 @@
 //! `POST /api/v1/oauth/introspect`: what a token is worth now (RFC 7662).
 //!
 //! 1. The client authenticates as at the token endpoint (§2.1): nobody asks without (checklist C16).
-//! 2. Our own signature, issuer and time are checked first (checklist C17); any audience will do, since a resource server
-//!    asks about tokens that are meant for itself.
+//! 2. Our own signature, issuer and time are checked first (checklist C17); any audience will do, since a resource
+//!    server asks about tokens that are meant for itself.
 //! 3. The registry says whether the token's client still is what it was, and whether the asking client may know.
 //! 4. A token that is not active says nothing else (§2.2).
 

@@ -1,5 +1,5 @@
-//! What everybody may know of this service: its metadata (RFC 8414), its public keys (RFC 7517), and the description of its
-//! API. All may be cached.
+//! What everybody may know of this service: its metadata (RFC 8414), its public keys (RFC 7517), and the description of
+//! its API. All may be cached.
 
 use http::{HeaderValue, header};
 

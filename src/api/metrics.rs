@@ -1,8 +1,8 @@
 //! `GET /metrics`: how the deployment is, in the text format of Prometheus (version 0.0.4).
 //!
-//! Decides: names, types and words of labels, by the conventions of Prometheus: base units, `_total` for what only grows.
-//! Every value of a label is one of a fixed list, so nothing is escaped, and no label tells of a single connection or client.
-//! Leaves to others: the counting, by registry and directory, when they are asked.
+//! Decides: names, types and words of labels, by the conventions of Prometheus: base units, `_total` for what only
+//! grows. Every value of a label is one of a fixed list, so nothing is escaped, and no label tells of a single
+//! connection or client. Leaves to others: the counting, by registry and directory, when they are asked.
 
 use super::{Context, OK, Ports, answer::Answer, error::ApiError, guard::Guarded};
 use crate::{
@@ -107,8 +107,8 @@ mod tests {
     use super::*;
     use crate::protocol::time::{Seconds, UnixSeconds};
 
-    /// The page as it stands in `fixtures/metrics.txt`, all of which the parser in Prometheus's own client library for Python
-    /// reads as it is meant: whoever changes it has it read anew.
+    /// The page as it stands in `fixtures/metrics.txt`, all of which the parser in Prometheus's own client library for
+    /// Python reads as it is meant: whoever changes it has it read anew.
     #[test]
     fn the_page_is_pinned() {
         let registry = registry::Figures { clients: 1, audit_rows: 2, revoked_tokens: 3, spent_budgets: 4 };

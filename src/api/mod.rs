@@ -1,7 +1,7 @@
 //! Our HTTP API over plain messages: route, guard, dispatch, render.
 //!
-//! Decides: which handler answers, which headers every answer carries, what is logged of a request. Leaves to others: the
-//! runtime's own request and response types (the edge), every decision of the domain.
+//! Decides: which handler answers, which headers every answer carries, what is logged of a request. Leaves to others:
+//! the runtime's own request and response types (the edge), every decision of the domain.
 
 pub mod answer;
 mod audit;
@@ -80,7 +80,8 @@ impl Deployment {
         Self { settings: Rc::new(settings), authority: OnceCell::new(), verified: VerifiedTokens::default() }
     }
 
-    /// What writes and judges access tokens. The platform works the public half of each key out for whoever comes first.
+    /// What writes and judges access tokens. The platform works the public half of each key out for whoever comes
+    /// first.
     ///
     /// # Errors
     /// 503: it does not.

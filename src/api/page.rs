@@ -1,7 +1,7 @@
 //! Pages for people: after an authorization, for a connect link, for what went wrong on the way.
 //!
-//! Decides: who gets a page instead of JSON, what a page looks like. A page has no script and loads nothing; whatever is
-//! put into it is text, escaped (checklist K9, K20, H5).
+//! Decides: who gets a page instead of JSON, what a page looks like. A page has no script and loads nothing; whatever
+//! is put into it is text, escaped (checklist K9, K20, H5).
 
 use html_escape::{encode_double_quoted_attribute, encode_text};
 use http::{HeaderValue, StatusCode, header};
@@ -26,8 +26,8 @@ pub(super) enum Next<'a> {
     End,
     /// A button with this word posts to the page's own address.
     Button(&'a str),
-    /// The browser goes on to this address by itself. It is no redirect: a form must not lead to other hosts, by our own
-    /// policy.
+    /// The browser goes on to this address by itself. It is no redirect: a form must not lead to other hosts, by our
+    /// own policy.
     Address(&'a str),
 }
 

@@ -284,7 +284,8 @@ pub fn body_limit(method: &Method, path: &str) -> usize {
     }
 }
 
-/// Finds the route of a request. One trailing slash is tolerated, as Fides does; letter case and empty segments are not.
+/// Finds the route of a request. One trailing slash is tolerated, as Fides does; letter case and empty segments are
+/// not.
 #[must_use]
 pub fn route(method: &Method, path: &str) -> Routed {
     let Some(choices) = segments(path).and_then(|segments| at(&segments)) else { return Routed::Nowhere };

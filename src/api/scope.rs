@@ -13,7 +13,8 @@ pub(super) async fn list<P: Ports>(context: &Context<'_, P>) -> Result<Answer, A
     Answer::json(OK, &*EVERY_SCOPE)
 }
 
-/// Lists the eight roles of Fides with the scopes of each. They are words for its users: a client holds scopes, no role.
+/// Lists the eight roles of Fides with the scopes of each. They are words for its users: a client holds scopes, no
+/// role.
 ///
 /// # Errors
 /// Those of the guard.

@@ -1,8 +1,8 @@
 //! The whole API on the host: requests in, answers out, over the ports in memory.
 //!
 //! Every secret in these tests holds [`CANARY`]; each answer is searched for it, so that the whole suite is the test of
-//! L1: no secret in a line of the log, none in the body of an error. Each is also held against the document of the API, see
-//! [`openapi`].
+//! L1: no secret in a line of the log, none in the body of an error. Each is also held against the document of the API,
+//! see [`openapi`].
 
 mod allowed_hosts;
 mod assertions;
@@ -87,8 +87,8 @@ use crate::{
 /// Part of every secret that these tests use.
 pub(super) const CANARY: &str = "canary";
 
-/// How an access token of ours begins: `{"alg":"`. Long enough that no digest or envelope holds it by chance, as happens
-/// to `eyJ` every few hundred times.
+/// How an access token of ours begins: `{"alg":"`. Long enough that no digest or envelope holds it by chance, as
+/// happens to `eyJ` every few hundred times.
 const TOKEN_START: &str = "eyJhbGciOi";
 
 /// A deployment whose outside is in memory.

@@ -3,9 +3,9 @@
 //! 1. The request is a form (§3.2), without credentials in the URL (§2.3.1).
 //! 2. The client authenticates by one method (§2.3).
 //! 3. `grant_type` is `client_credentials` (§4.4.2).
-//! 4. What the root client asks for is granted and signed before its use is written down: no row tells of a token that never
-//!    was. That is done for whoever names the root client, and shows nowhere before step 5: who has to wait learns nothing
-//!    about the secret.
+//! 4. What the root client asks for is granted and signed before its use is written down: no row tells of a token that
+//!    never was. That is done for whoever names the root client, and shows nowhere before step 5: who has to wait
+//!    learns nothing about the secret.
 //! 5. The credentials are right: root's by the settings, every other client's by the registry, in one object request.
 //! 6. Scope (§3.3) and resource (RFC 8707) are granted whole or refused, and the token is signed.
 //! 7. It is answered with `no-store` (§5.1).

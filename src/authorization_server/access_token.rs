@@ -1,8 +1,8 @@
 //! Access tokens: JWTs after RFC 9068, signed with Ed25519 (RFC 8037).
 //!
-//! Decides: what a token says, and whether a presented one is ours, for us, and not expired. Leaves to others: which keys
-//! there are (the ring), the signing and verifying itself (`ports::Signatures`), whether its client still exists (the
-//! registry), which scope a route needs (the guard).
+//! Decides: what a token says, and whether a presented one is ours, for us, and not expired. Leaves to others: which
+//! keys there are (the ring), the signing and verifying itself (`ports::Signatures`), whether its client still exists
+//! (the registry), which scope a route needs (the guard).
 
 use std::borrow::Cow;
 
@@ -194,8 +194,8 @@ impl TokenAuthority {
         if unproven.verified.claims.aud == self.public_url.as_str() { Ok(unproven) } else { Err(Unreadable) }
     }
 
-    /// Judges a token that somebody asks about (RFC 7662) or revokes (RFC 7009): any of ours, whomever it is for. It opens
-    /// no route.
+    /// Judges a token that somebody asks about (RFC 7662) or revokes (RFC 7009): any of ours, whomever it is for. It
+    /// opens no route.
     ///
     /// # Errors
     /// The token is not active: as [`TokenAuthority::judge`], the audience apart.
@@ -205,13 +205,13 @@ impl TokenAuthority {
         if claims.iss != self.public_url.as_str() {
             return Err(Unreadable);
         }
-        // RFC 7519 §4.1.4: "on or after" `exp` is too late, without leeway. Two isolates may differ by some seconds on when
-        // a token was issued.
+        // RFC 7519 §4.1.4: "on or after" `exp` is too late, without leeway. Two isolates may differ by some seconds on
+        // when a token was issued.
         if now >= claims.exp || claims.iat > now.plus(CLOCK_SKEW) {
             return Err(Unreadable);
         }
-        // `jwt-compact` only writes tokens: its own reader is laxer than ours, and a second reader may see another document
-        // in the same text (RFC 8725 §2.6).
+        // `jwt-compact` only writes tokens: its own reader is laxer than ours, and a second reader may see another
+        // document in the same text (RFC 8725 §2.6).
         let (signing_input, signature) = token.expose().rsplit_once('.').ok_or(Unreadable)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok().and_then(|bytes| bytes.try_into().ok());
         let trusted_until = key.retire_at.map_or(claims.exp, |at| at.min(claims.exp));

@@ -217,8 +217,8 @@ impl Tally {
 }
 
 impl Tallies {
-    /// The tally with one more in it; none where this is the first of its kind in its minute. Not remembered yet: that is
-    /// for when the row is stored.
+    /// The tally with one more in it; none where this is the first of its kind in its minute. Not remembered yet: that
+    /// is for when the row is stored.
     #[must_use]
     pub fn one_more(&self, kind: &str, now: UnixSeconds) -> Option<Tally> {
         let known = self.0.find(kind).filter(|known| known.first.at.0 / 60 == now.0 / 60)?;

@@ -1,8 +1,8 @@
 //! The client assertion (RFC 7523 §3) as a decision: which registered keys may verify it, and whether what it says
 //! authenticates its client here and now.
 //!
-//! Decides: key, issuer, audience, times, id. Leaves to others: the verifying of the signature (`ports::Signatures`), and
-//! that an id is used only once (the registry, which alone sees every use).
+//! Decides: key, issuer, audience, times, id. Leaves to others: the verifying of the signature (`ports::Signatures`),
+//! and that an id is used only once (the registry, which alone sees every use).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};

@@ -27,8 +27,8 @@ pub enum PresentedClient {
         client_id: String,
         /// `client_secret`.
         client_secret: SecretText,
-        /// In a Basic header, the same before it was decoded (RFC 6749 §2.3.1 wants it encoded, `curl -u` sends it as it
-        /// is): of a secret that people chose, either may be meant.
+        /// In a Basic header, the same before it was decoded (RFC 6749 §2.3.1 wants it encoded, `curl -u` sends it as
+        /// it is): of a secret that people chose, either may be meant.
         sent_secret: Option<SecretText>,
     },
     /// An assertion that it signed, not yet read.

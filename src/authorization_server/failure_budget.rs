@@ -1,7 +1,8 @@
 //! How many wrong credentials are looked at: a budget per client id and one per network, each for five minutes.
 //!
-//! Decides: who has to wait, and how long. Who has failed nowhere lately may still try a client whose budget others have
-//! spent: nobody can lock a client out (checklist T36). Leaves to others: what a failure is; keeping what is spent.
+//! Decides: who has to wait, and how long. Who has failed nowhere lately may still try a client whose budget others
+//! have spent: nobody can lock a client out (checklist T36). Leaves to others: what a failure is; keeping what is
+//! spent.
 
 use crate::{
     protocol::{
@@ -46,7 +47,8 @@ impl Charged {
     }
 }
 
-/// All budgets. Bounded: what is forgotten of counts is the smallest, and what is forgotten of spent budgets is in storage.
+/// All budgets. Bounded: what is forgotten of counts is the smallest, and what is forgotten of spent budgets is in
+/// storage.
 #[derive(Debug, Default)]
 pub struct FailureBudgets {
     /// Failures by client.
@@ -190,8 +192,8 @@ mod tests {
         budgets.wait(&Charged::new(client, network), now)
     }
 
-    /// T36: many wrong secrets for one client from many addresses: the budget is spent; who has failed waits, who has not
-    /// may try, once.
+    /// T36: many wrong secrets for one client from many addresses: the budget is spent; who has failed waits, who has
+    /// not may try, once.
     #[test]
     fn a_spent_client_is_open_to_whoever_has_not_failed() {
         let mut budgets = FailureBudgets::default();

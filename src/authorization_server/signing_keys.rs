@@ -1,7 +1,7 @@
 //! The ring of keys that sign access tokens, each with its life: published, signing, retired.
 //!
-//! Decides: which key signs now, whose tokens are still accepted, which keys are published (RFC 7517 §5). Leaves to others:
-//! whether the schedule makes sense (`config`), what a token says.
+//! Decides: which key signs now, whose tokens are still accepted, which keys are published (RFC 7517 §5). Leaves to
+//! others: whether the schedule makes sense (`config`), what a token says.
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -74,8 +74,8 @@ impl KeyRing {
         self.0.iter().filter(|key| key.may_sign(now)).max_by_key(|key| key.sign_from)
     }
 
-    /// The published key of this name. Names are compared with those in memory, nothing else is done with them (checklist
-    /// J4).
+    /// The published key of this name. Names are compared with those in memory, nothing else is done with them
+    /// (checklist J4).
     #[must_use]
     pub fn published(&self, key_id: &str, now: UnixSeconds) -> Option<&RingKey> {
         self.0.iter().find(|key| key.key_id == key_id && key.is_published(now))

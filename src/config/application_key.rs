@@ -1,5 +1,5 @@
-//! `APP_ENCRYPTION_KEY`, from which each purpose gets a key of its own, and `APP_ENCRYPTION_KEYS_PREVIOUS`: a JSON list of
-//! others that may still open what was sealed, and verify what was signed, before a rotation.
+//! `APP_ENCRYPTION_KEY`, from which each purpose gets a key of its own, and `APP_ENCRYPTION_KEYS_PREVIOUS`: a JSON list
+//! of others that may still open what was sealed, and verify what was signed, before a rotation.
 //!
 //! Decides: which texts are keys, what a key is called. Leaves to others: what is derived from them.
 

@@ -1,7 +1,7 @@
 //! `FIDES_COMPATIBILITY`: where we do as Fides does, although the RFCs want it otherwise.
 //!
-//! Decides: which deviations there are. The one place that knows the switch: everybody else asks for a deviation. All six
-//! are on or off together; the README's table has the same six lines.
+//! Decides: which deviations there are. The one place that knows the switch: everybody else asks for a deviation. All
+//! six are on or off together; the README's table has the same six lines.
 
 /// What Fides does otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub enum Deviation {
     /// Id and secret in the form, both non-empty, count instead of those in the Basic header; else `invalid_request`
     /// (RFC 6749 §2.3: one method). A repeated parameter is refused all the same.
     FormBeatsBasic,
-    /// Every bearer token that cannot be used gives 403 without a challenge; else 401 or 400 (RFC 6750 §3.1). No token at
-    /// all, or another scheme, is 401 in both.
+    /// Every bearer token that cannot be used gives 403 without a challenge; else 401 or 400 (RFC 6750 §3.1). No token
+    /// at all, or another scheme, is 401 in both.
     ForbiddenBearer,
     /// The token answer has `expires_at`: ISO 8601, UTC without saying so, microseconds; else only `expires_in`.
     ExpiresAt,

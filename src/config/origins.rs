@@ -14,7 +14,8 @@ impl Origins {
         self.0.is_empty()
     }
 
-    /// Whether a text, such as an `Origin` header, names one of them: byte by byte, so that no spelling and no suffix gets through.
+    /// Whether a text, such as an `Origin` header, names one of them: byte by byte, so that no spelling and no suffix
+    /// gets through.
     #[must_use]
     pub fn contains(&self, origin: &[u8]) -> bool {
         self.0.iter().any(|own| own.as_bytes() == origin)

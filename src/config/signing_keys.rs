@@ -89,8 +89,8 @@ impl Derived {
         self.completed(vec![ScheduledKey { seed, publish_from: start, sign_from: start, retire_at: None }])
     }
 
-    /// Beside the current derived key, those of the previous application keys are published: the tokens that they signed
-    /// before a rotation are good as long as that one's would be. They sign nothing.
+    /// Beside the current derived key, those of the previous application keys are published: the tokens that they
+    /// signed before a rotation are good as long as that one's would be. They sign nothing.
     fn completed(&self, mut keys: Vec<ScheduledKey>) -> Vec<ScheduledKey> {
         let own = keys.iter().find(|key| key.seed == self.current);
         if let Some((publish_from, retire_at)) = own.map(|key| (key.publish_from, key.retire_at)) {
@@ -186,8 +186,8 @@ mod tests {
         assert_eq!(named.signing_keys[0].seed, key.seed);
     }
 
-    /// E5: what was signed before a rotation is verified after it; only the new key signs. With keys of one's own there is
-    /// nothing to survive.
+    /// E5: what was signed before a rotation is verified after it; only the new key signs. With keys of one's own there
+    /// is nothing to survive.
     #[test]
     fn the_keys_derived_from_previous_keys_verify_and_never_sign() {
         let previous = format!("[\"{}\"]", GOOD[2].1);

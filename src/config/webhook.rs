@@ -1,6 +1,7 @@
 //! `EVENT_WEBHOOK_URL` and `EVENT_WEBHOOK_SECRET`: where events of connections are told, and how that is signed.
 //!
-//! Decides: which secrets are good (Standard Webhooks 1.0.0, "Signature scheme"). Leaves to others: where a message may go.
+//! Decides: which secrets are good (Standard Webhooks 1.0.0, "Signature scheme"). Leaves to others: where a message may
+//! go.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;

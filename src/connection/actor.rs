@@ -184,7 +184,8 @@ impl<P: ObjectPorts> Actor<P> {
     /// Carries a command out.
     ///
     /// # Errors
-    /// 503 when storage, directory or randomness fail. What was stored until then stays, and the command can be repeated.
+    /// 503 when storage, directory or randomness fail. What was stored until then stays, and the command can be
+    /// repeated.
     pub async fn execute(self: &Rc<Self>, command: Command) -> Result<Reply, PortError> {
         let result = match command {
             Command::Save(input) => self.save(input).await,

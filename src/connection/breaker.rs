@@ -16,8 +16,8 @@
 //! | open for longer than is possible | as if its time were over                 | opens for longer           | closes |
 //!
 //! A provider's opens with the fifth failure in a row, of which no two in a row are of the same connection: one broken
-//! connection has a back-off of its own, and must not stop the others. An integration's opens at once: who is refused is
-//! the client, not the connection.
+//! connection has a back-off of its own, and must not stop the others. An integration's opens at once: who is refused
+//! is the client, not the connection.
 //!
 //! Decides: who may call, and what is stored after it. Leaves to others: storing (the directory's object), what waiting
 //! means for a connection and its own jitter (`refresh`). A breaker is a convenience: who cannot ask for it goes.
@@ -226,9 +226,9 @@ impl Call {
 }
 
 /// What names a client at a token endpoint: a keyed digest of the endpoint less its query, of the definition's
-/// `client_config` (host and authentication), and of the client's credentials. So connections with the same client share
-/// one; and new credentials or a mended definition are another one, which nothing stops. The endpoint is in it because
-/// tenants of one provider may each know the client, or not.
+/// `client_config` (host and authentication), and of the client's credentials. So connections with the same client
+/// share one; and new credentials or a mended definition are another one, which nothing stops. The endpoint is in it
+/// because tenants of one provider may each know the client, or not.
 #[must_use]
 pub fn integration(
     application_key: &ApplicationKey,

@@ -28,8 +28,8 @@ pub struct Addressed {
 pub enum Command {
     /// Create it, or change what the operator says about it.
     Save(ProfileInput),
-    /// Make it of the document of a template, with these secrets. Where it is there already, and may be, do as `Save`, and
-    /// replace some of its secrets.
+    /// Make it of the document of a template, with these secrets. Where it is there already, and may be, do as `Save`,
+    /// and replace some of its secrets.
     Make(
         ProfileInput,
         #[serde(with = "json_text")] Option<Value>,
@@ -60,8 +60,8 @@ pub enum Command {
     MakeLink(Option<String>),
     /// Say what the connect link with this token is for.
     ReadLink(String),
-    /// Use the connect link with this token up: begin an authorization that only the browser with a cookie of this digest
-    /// can finish.
+    /// Use the connect link with this token up: begin an authorization that only the browser with a cookie of this
+    /// digest can finish.
     FollowLink(String, SecretDigest),
     /// Finish an authorization (RFC 6749 §4.1.2, §4.1.3).
     CompleteAuthorization(Return),

@@ -1,8 +1,9 @@
 //! Connect links: the way to begin an authorization in a browser that the authorization is then bound to
 //! (RFC 9700 §4.7, checklist K4).
 //!
-//! A caller with the scope makes a link; whoever opens it sees which connection it is for, and starts with one click. That
-//! click uses the link up, and leaves a cookie in the browser without which the way back from the provider is refused.
+//! A caller with the scope makes a link; whoever opens it sees which connection it is for, and starts with one click.
+//! That click uses the link up, and leaves a cookie in the browser without which the way back from the provider is
+//! refused.
 //!
 //! Decides: what is stored of a link, what the cookie is. Leaves to others: the pages (`api`), single use (`actor`).
 
@@ -30,7 +31,8 @@ pub const LINK_LIFETIME: Seconds = Seconds(1800);
 pub const EVENT_LINK_LIFETIME: Seconds = Seconds(86_400);
 
 /// The token of the link that goes out with an event: always the same, so that it need not be stored, and unknown to
-/// whoever knows the event's id alone. What is random in other links is derived from the application key and the id here.
+/// whoever knows the event's id alone. What is random in other links is derived from the application key and the id
+/// here.
 #[must_use]
 pub fn of_event(application_key: &ApplicationKey, connection: &ConnectionKey, event_id: &str) -> SecretText {
     let derived = application_key.derive(&format!("postern/event-link/v1\0{event_id}"));

@@ -1,7 +1,8 @@
 //! Connector templates: definitions that connections are made from, one per connector type.
 //!
-//! Decides: what may be registered, what is listed of it, how old a copy may be. Leaves to others: what a definition may
-//! hold (`definition`), where templates are stored (the object of the directory is the truth; copies may be elsewhere).
+//! Decides: what may be registered, what is listed of it, how old a copy may be. Leaves to others: what a definition
+//! may hold (`definition`), where templates are stored (the object of the directory is the truth; copies may be
+//! elsewhere).
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -114,7 +115,8 @@ impl ConnectorTemplate {
 pub struct InstanceKey(String);
 
 impl InstanceKey {
-    /// Reads one: a key without the brackets that Fides allows in keys, which would make placeholders of it (checklist P1).
+    /// Reads one: a key without the brackets that Fides allows in keys, which would make placeholders of it (checklist
+    /// P1).
     ///
     /// # Errors
     /// 422 with the words of Fides, or ours.

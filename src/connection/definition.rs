@@ -4,8 +4,8 @@
 //! this kind needs. A [`Definition`] exists only for a document without faults, so that nothing about it can fail later
 //! except values that are missing or do not fit.
 //!
-//! Leaves to others: reading YAML (`yaml`), the size of the text (the caller refuses more than 256 KiB), the parts of the
-//! document that are about data requests (kept, not used), and sending anything (`token_exchange`).
+//! Leaves to others: reading YAML (`yaml`), the size of the text (the caller refuses more than 256 KiB), the parts of
+//! the document that are about data requests (kept, not used), and sending anything (`token_exchange`).
 
 mod authentication;
 mod document;
@@ -154,8 +154,8 @@ impl Definition {
         self.test_request.as_ref()
     }
 
-    /// The secrets under all the names that the test may use for them: its `param_values` name some once more. The name of
-    /// a parameter that restricts hosts stands for nothing else.
+    /// The secrets under all the names that the test may use for them: its `param_values` name some once more. The name
+    /// of a parameter that restricts hosts stands for nothing else.
     #[must_use]
     pub fn test_values(&self, mut secrets: Map<String, Value>) -> Map<String, Value> {
         let is_restricted = |name: &str| self.parameters.iter().any(|own| own.is_restricted() && own.name == name);

@@ -1,9 +1,9 @@
 //! Encryption at rest: the envelope that every secret and provider token is stored in.
 //!
-//! `v1.<key id>.<base64url of nonce and AES-256-GCM ciphertext>`; the associated data name format, key, connection, field
-//! and generation, so that a ciphertext put in another place does not open (checklist E3). Each connection has a key of
-//! its own, by HKDF from the application key (E2, E7): two encryptions for each answer of its provider, one a second for
-//! ever, would need 136 years for the 2^32 that random nonces allow a key (NIST SP 800-38D §8.3).
+//! `v1.<key id>.<base64url of nonce and AES-256-GCM ciphertext>`; the associated data name format, key, connection,
+//! field and generation, so that a ciphertext put in another place does not open (checklist E3). Each connection has a
+//! key of its own, by HKDF from the application key (E2, E7): two encryptions for each answer of its provider, one a
+//! second for ever, would need 136 years for the 2^32 that random nonces allow a key (NIST SP 800-38D §8.3).
 //!
 //! Sealed is with the application key only; opened, with that or a previous one, whichever the envelope names.
 //!
@@ -225,8 +225,8 @@ mod tests {
         assert_eq!(nonces.len(), COUNT);
     }
 
-    /// E2: each connection has a key of its own: with one nonce, one text becomes two ciphertexts, and neither connection
-    /// opens the other's, nor would it if the associated data were the same.
+    /// E2: each connection has a key of its own: with one nonce, one text becomes two ciphertexts, and neither
+    /// connection opens the other's, nor would it if the associated data were the same.
     #[test]
     fn two_connections_have_two_keys() {
         let of = |connection_key: &str| vault(connection_key).seal(PLACE, &token(), [7; 12]).unwrap();

@@ -1,7 +1,7 @@
 //! Why a provider could not be used, and whose fault that is.
 //!
-//! Decides: the class of a fault, whether an answer may have been lost, the words for it. Leaves to others: reading answers
-//! (`token_exchange`), what a class means for a connection (`refresh`).
+//! Decides: the class of a fault, whether an answer may have been lost, the words for it. Leaves to others: reading
+//! answers (`token_exchange`), what a class means for a connection (`refresh`).
 //!
 //! | fault                                                                  | class                            |
 //! |------------------------------------------------------------------------|----------------------------------|
@@ -11,8 +11,8 @@
 //! | no request that may be sent                                            | integration                      |
 //! | anything else                                                          | provider                         |
 //!
-//! Without a refresh token, and with client credentials, there is no grant that could be over: what would be the connection's
-//! is then the provider's.
+//! Without a refresh token, and with client credentials, there is no grant that could be over: what would be the
+//! connection's is then the provider's.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -104,7 +104,8 @@ const CONNECTION_CODES: [&str; 9] = [
     "bad_refresh_token",
     // RFC 8628 §3.5.
     "expired_token",
-    // OpenID Connect Core §3.1.2.6; Microsoft's token endpoint documents the first and the last of them for refresh tokens.
+    // OpenID Connect Core §3.1.2.6; Microsoft's token endpoint documents the first and the last of them for refresh
+    // tokens.
     "interaction_required",
     "login_required",
     "account_selection_required",
@@ -148,8 +149,8 @@ impl FromJson for Fault {
 }
 
 impl Fault {
-    /// Whose fault it is, of a request `with_refresh_token` or of one without; `named` is what the definition says of codes
-    /// and statuses, and beats our own tables.
+    /// Whose fault it is, of a request `with_refresh_token` or of one without; `named` is what the definition says of
+    /// codes and statuses, and beats our own tables.
     #[must_use]
     pub fn class(&self, with_refresh_token: bool, named: &[(String, FaultClass)]) -> FaultClass {
         match self.told_class(named) {
@@ -164,7 +165,8 @@ impl Fault {
         matches!(self, Self::Refused { .. }) && self.told_class(named).is_none()
     }
 
-    /// Whether the definition says of it that the provider will not mend it: by its code, or by its status where it has none.
+    /// Whether the definition says of it that the provider will not mend it: by its code, or by its status where it has
+    /// none.
     pub(super) fn is_condemned(&self, named: &[(String, FaultClass)]) -> bool {
         let Self::Refused { error, status } = self else { return false };
         let named =

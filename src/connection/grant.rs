@@ -14,7 +14,8 @@ use crate::protocol::{
 /// A provider's tokens, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Grant {
-    /// 1 for the first answer of the provider, one more for each that takes its place; part of what its envelopes authenticate.
+    /// 1 for the first answer of the provider, one more for each that takes its place; part of what its envelopes
+    /// authenticate.
     pub generation: u64,
     /// The access token, sealed.
     pub access_token: Envelope,
@@ -33,8 +34,8 @@ pub struct Grant {
     /// What the definition asked to be kept of the answer, sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<Envelope>,
-    /// How much later than others it is due, in 1024ths of the lead: tokens of the same second are not all renewed in the
-    /// same second.
+    /// How much later than others it is due, in 1024ths of the lead: tokens of the same second are not all renewed in
+    /// the same second.
     pub jitter: u8,
     /// The provider gave the same access token again, so it is asked no more before that one has expired.
     pub repeated: bool,
@@ -42,12 +43,12 @@ pub struct Grant {
     pub credentials: u8,
 }
 
-/// The lead is never more than this share of a token's life: one fifth, so that a token of ten minutes is not renewed on
-/// every read as in Fides.
+/// The lead is never more than this share of a token's life: one fifth, so that a token of ten minutes is not renewed
+/// on every read as in Fides.
 const LEAD_SHARE: u64 = 5;
 
-/// A token that the provider gave twice is not asked for again sooner than this, and no other one where nobody reads it,
-/// however short it lives.
+/// A token that the provider gave twice is not asked for again sooner than this, and no other one where nobody reads
+/// it, however short it lives.
 pub(super) const SHORTEST_REPETITION: Seconds = Seconds(60);
 
 /// How far the clock may have been set back without anybody minding.
@@ -94,8 +95,8 @@ impl Grant {
         now.plus(CLOCK_TOLERANCE) < self.obtained_at
     }
 
-    /// What was asked for and not granted (checklist K16). A provider that tells no scope has granted what was asked for
-    /// (RFC 6749 §5.1). Some separate scopes by commas.
+    /// What was asked for and not granted (checklist K16). A provider that tells no scope has granted what was asked
+    /// for (RFC 6749 §5.1). Some separate scopes by commas.
     #[must_use]
     pub fn lacks<'a>(&self, requested: &'a str) -> Vec<&'a str> {
         let Some(granted) = self.scope.as_deref() else { return Vec::new() };

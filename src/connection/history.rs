@@ -1,6 +1,7 @@
 //! What a connection's definition was before: a snapshot each time that one was saved.
 //!
-//! Decides: what is kept of each, and how many. Leaves to others: storing them; they are not read when the object wakes up.
+//! Decides: what is kept of each, and how many. Leaves to others: storing them; they are not read when the object wakes
+//! up.
 
 use serde_json::{Value, json};
 

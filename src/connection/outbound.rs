@@ -1,8 +1,8 @@
 //! Whom we may send a request to.
 //!
-//! Decides: whether a URL may be fetched or handed to a browser as a provider's address: https, port 443, a public DNS name
-//! that is not ours and, where there are lists, on each of them. The check is made on the parsed URL, never on text, so that
-//! every spelling of an address is judged as what it is.
+//! Decides: whether a URL may be fetched or handed to a browser as a provider's address: https, port 443, a public DNS
+//! name that is not ours and, where there are lists, on each of them. The check is made on the parsed URL, never on
+//! text, so that every spelling of an address is judged as what it is.
 //!
 //! Leaves to others: names that resolve to private addresses (S7: a Worker cannot pin the address; the platform's
 //! `global_fetch_strictly_public` and the lists of hosts are the defence), redirects and size (`edge`).

@@ -1,7 +1,7 @@
 //! What an operator says about a connection, and what the last test of it found.
 //!
-//! Decides: the stored form (pinned by `fixtures/storage/v1/`). Leaves to others: when it is written (the actor), how it is
-//! shown (`record`).
+//! Decides: the stored form (pinned by `fixtures/storage/v1/`). Leaves to others: when it is written (the actor), how
+//! it is shown (`record`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

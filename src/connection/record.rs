@@ -116,9 +116,9 @@ pub struct Sealed<Text> {
     pub envelope: Text,
 }
 
-/// Everything that is sealed, part by part, by reference (`as_ref`) or to be changed (`as_mut`): the one list of it. What is
-/// not in it survives no rotation of the application key; so every field is named, and a new one must say whether it is
-/// sealed.
+/// Everything that is sealed, part by part, by reference (`as_ref`) or to be changed (`as_mut`): the one list of it.
+/// What is not in it survives no rotation of the application key; so every field is named, and a new one must say
+/// whether it is sealed.
 macro_rules! everything_sealed {
     ($record:expr, $as:ident) => {{
         let Record { profile: _, definition: _, secrets, grant, pending, link: _, condition: _, outbox: _ } = $record;
@@ -181,8 +181,8 @@ impl Record {
         Some(if is_unauthorized { RefreshState::NeedsAuthorization } else { self.condition.state })
     }
 
-    /// How its tokens are, as the API shows it: never a word of the provider but its error code. `next` is when they must be
-    /// looked at next.
+    /// How its tokens are, as the API shows it: never a word of the provider but its error code. `next` is when they
+    /// must be looked at next.
     #[must_use]
     pub fn refresh_view(&self, next: Option<UnixSeconds>) -> Value {
         let Some(state) = self.refresh_state() else { return Value::Null };

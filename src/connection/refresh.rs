@@ -11,15 +11,16 @@
 //! | needs authorization | good    | needs authorization | needs authorization | needs authorization | needs authorization |
 //!
 //! - *Renewed*: the provider gave tokens, for a refresh or for a person's authorization.
-//! - *Answer lost*: a refresh token was sent, and whether the provider took it is not known: no answer in time, a broken
-//!   connection, an answer that cannot be read, or a crash of ours between sending and storing. A strict provider takes
-//!   a second use of the token for theft and ends the grant, the live access token included (RFC 9700 §4.14.2); so the
-//!   token is sent again only when there is nothing left to lose, and a refusal then means that the answer was lost.
-//! - The three faults are classes of [`Fault`]: see [`FaultClass`]. Five refusals in a row that nobody knows the meaning
-//!   of, the last a day after the access token has expired, count as the connection's fault.
+//! - *Answer lost*: a refresh token was sent, and whether the provider took it is not known: no answer in time, a
+//!   broken connection, an answer that cannot be read, or a crash of ours between sending and storing. A strict
+//!   provider takes a second use of the token for theft and ends the grant, the live access token included (RFC 9700
+//!   §4.14.2); so the token is sent again only when there is nothing left to lose, and a refusal then means that the
+//!   answer was lost.
+//! - The three faults are classes of [`Fault`]: see [`FaultClass`]. Five refusals in a row that nobody knows the
+//!   meaning of, the last a day after the access token has expired, count as the connection's fault.
 //!
-//! What a read gets, and what is done for it ([`on_read`]). *Waits* means: the provider is asked again when the back-off
-//! is over; until then the reader is told the last fault.
+//! What a read gets, and what is done for it ([`on_read`]). *Waits* means: the provider is asked again when the
+//! back-off is over; until then the reader is told the last fault.
 //!
 //! | state               | before the lead | inside the lead     | expired, or never obtained  |
 //! |---------------------|-----------------|---------------------|-----------------------------|
@@ -118,16 +119,16 @@ words!(Reason: Serialize {
     NotRenewable => "not_renewable",
 });
 
-/// How renewing went since the last good one. It is about one grant, and counts no more when the provider gives another:
-/// so a renewal that works writes nothing but the new grant.
+/// How renewing went since the last good one. It is about one grant, and counts no more when the provider gives
+/// another: so a renewal that works writes nothing but the new grant.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Condition {
     /// The generation of the grant that it is about, as stored; 0 where there is none.
     pub generation: u64,
     /// Where the connection stands.
     pub state: RefreshState,
-    /// The intent: digest of the refresh token that is being sent. Stored before it is sent, so that after a crash it is
-    /// known that the provider may have taken it.
+    /// The intent: digest of the refresh token that is being sent. Stored before it is sent, so that after a crash it
+    /// is known that the provider may have taken it.
     pub attempt: Option<SecretDigest>,
     /// Renewals that failed.
     pub failures: u32,
@@ -216,7 +217,8 @@ const fn back_off(class: FaultClass) -> (Seconds, Seconds) {
     }
 }
 
-/// So many refusals in a row that nobody knows the meaning of, the last so long after the token has expired, are enough.
+/// So many refusals in a row that nobody knows the meaning of, the last so long after the token has expired, are
+/// enough.
 const REFUSAL_LIMIT: u32 = 5;
 
 /// See [`REFUSAL_LIMIT`]: a gateway that answers 403 or 404 for an hour condemns nobody.

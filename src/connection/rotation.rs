@@ -1,18 +1,18 @@
 //! How far a rotation of the application key is: worked out of what the directory counts.
 //!
-//! Decides: whose secrets are to be sealed anew and whose cannot be, what the sweep and `/ready` say about it. Leaves to
-//! others: the counting (the directory), the sealing (each connection's actor), when it is done (`sweep`).
+//! Decides: whose secrets are to be sealed anew and whose cannot be, what the sweep and `/ready` say about it. Leaves
+//! to others: the counting (the directory), the sealing (each connection's actor), when it is done (`sweep`).
 //!
 //! The directory's rows make up for the keys' own silence: a connection says which keys its envelopes need whenever it
-//! tells the directory anything. One that has no envelope yet says that it needs the present key, so that a row is never
-//! behind the first secret; one that was listed before rows said so is looked at once.
+//! tells the directory anything. One that has no envelope yet says that it needs the present key, so that a row is
+//! never behind the first secret; one that was listed before rows said so is looked at once.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ApplicationKey, Settings};
 
-/// The application keys that the envelopes of a connection are sealed with: their ids in order, with a space between. Empty
-/// where that is not known.
+/// The application keys that the envelopes of a connection are sealed with: their ids in order, with a space between.
+/// Empty where that is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SealedWith(String);

@@ -1,7 +1,8 @@
 //! What becomes of a connection's secrets when new ones are given.
 //!
 //! Decides: what is replaced, kept, removed, shown; that the mask is no secret; what further provider credentials look
-//! like, and that changing them costs no tokens. Leaves to others: whether the result fits the definition, how it is sealed.
+//! like, and that changing them costs no tokens. Leaves to others: whether the result fits the definition, how it is
+//! sealed.
 
 use serde_json::{Map, Value};
 
@@ -77,8 +78,8 @@ pub enum Tokens {
     Go,
 }
 
-/// The secrets to try a request with, one after the other while the provider refuses the client: first as they are, then
-/// with the members of each of the further credentials in place.
+/// The secrets to try a request with, one after the other while the provider refuses the client: first as they are,
+/// then with the members of each of the further credentials in place.
 #[must_use]
 pub fn credentials(secrets: &Map<String, Value>) -> Vec<Map<String, Value>> {
     let main = main_credentials(secrets);
@@ -100,8 +101,8 @@ pub fn taken(secrets: &Map<String, Value>, number: u8) -> Map<String, Value> {
     all.get(usize::from(number)).or(all.first()).cloned().unwrap_or_default()
 }
 
-/// Which of the ordered credentials among the next secrets are the first of the client that those of this number among the
-/// stored ones are of; else the first of all.
+/// Which of the ordered credentials among the next secrets are the first of the client that those of this number among
+/// the stored ones are of; else the first of all.
 #[must_use]
 pub fn place(stored: &Map<String, Value>, number: u8, next: &Map<String, Value>) -> u8 {
     let own = taken(stored, number);
@@ -116,8 +117,8 @@ fn main_credentials(secrets: &Map<String, Value>) -> Map<String, Value> {
     main
 }
 
-/// What becomes of the tokens: they stay when nothing but the further credentials changes, and when one of those takes the
-/// place of the first.
+/// What becomes of the tokens: they stay when nothing but the further credentials changes, and when one of those takes
+/// the place of the first.
 #[must_use]
 pub fn tokens(stored: &Map<String, Value>, next: &Map<String, Value>) -> Tokens {
     let has_further = [stored, next].iter().any(|secrets| secrets.contains_key(PROVIDER_CREDENTIALS));

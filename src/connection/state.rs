@@ -1,5 +1,5 @@
-//! The `state` parameter (RFC 6749 §4.1.1) and the token of a connect link: random, single use, short-lived, and they name
-//! their connection.
+//! The `state` parameter (RFC 6749 §4.1.1) and the token of a connect link: random, single use, short-lived, and they
+//! name their connection.
 //!
 //! `<16 random bytes>.<connection key>.<HMAC-SHA256>`, each in base64url. The MAC lets us find the one object that may
 //! know the text without a look-up that anybody could make us do. Single use and expiry are the object's: it stores the

@@ -1,9 +1,9 @@
 //! The cron's work: renew what is due, seal anew what an earlier application key has sealed, report.
 //!
-//! Decides: how many connections one tick takes, how many at a time, and for how long. Leaves to others: whether each is
-//! really due (its actor). A tick that dies half-way, or stops, loses nothing: what was not renewed is still due for the
-//! next one, and what was not sealed anew is still counted. Ticks may overlap: a connection that two of them ask does
-//! its work once.
+//! Decides: how many connections one tick takes, how many at a time, and for how long. Leaves to others: whether each
+//! is really due (its actor). A tick that dies half-way, or stops, loses nothing: what was not renewed is still due for
+//! the next one, and what was not sealed anew is still counted. Ticks may overlap: a connection that two of them ask
+//! does its work once.
 
 use std::{
     pin::{Pin, pin},
@@ -28,12 +28,12 @@ use crate::{
     protocol::time::{Seconds, UnixSeconds},
 };
 
-/// Most connections of one tick; the rest is due still for the next. One request may ask 10,000 objects, and one workerd
-/// bears about 3,000 at a time.
+/// Most connections of one tick; the rest is due still for the next. One request may ask 10,000 objects, and one
+/// workerd bears about 3,000 at a time.
 const TICK_LIMIT: u32 = 2_000;
 
-/// Connections that are read from the directory at a time. Its answer is awaited by one seat of six while the other five
-/// are busy, for a thousandth of the time that their work takes.
+/// Connections that are read from the directory at a time. Its answer is awaited by one seat of six while the other
+/// five are busy, for a thousandth of the time that their work takes.
 const PAGE: u32 = 500;
 
 /// Most connections of one tick that are sealed anew: 18,000 an hour.
@@ -80,9 +80,9 @@ pub struct Swept {
     pub fault: Option<PortError>,
 }
 
-/// The way through what is due, from where the last tick stopped round to there again, until this one has had enough. So
-/// two thousand that do not answer keep none from its turn. By places and not by asking what is due again: one that did
-/// not answer is due still, and must not come twice.
+/// The way through what is due, from where the last tick stopped round to there again, until this one has had enough.
+/// So two thousand that do not answer keep none from its turn. By places and not by asking what is due again: one that
+/// did not answer is due still, and must not come twice.
 struct Course<'a, P> {
     /// The outside.
     ports: &'a P,

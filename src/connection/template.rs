@@ -332,8 +332,8 @@ pub fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// The host of an authority without a user (RFC 3986 §3.2), an address of version 6 with its brackets, and the port, if it
-/// has one.
+/// The host of an authority without a user (RFC 3986 §3.2), an address of version 6 with its brackets, and the port, if
+/// it has one.
 pub(super) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),

@@ -1,8 +1,8 @@
 //! What ticks of the sweep have done since the directory was made, and where the next one begins.
 //!
-//! Decides: how a tick is added, and the stored form (pinned by `fixtures/storage/v1/`). Leaves to others: what a tick does
-//! (`sweep`), the one row that this is stored in (the directory). A tick that died is not counted; its connections are due
-//! still.
+//! Decides: how a tick is added, and the stored form (pinned by `fixtures/storage/v1/`). Leaves to others: what a tick
+//! does (`sweep`), the one row that this is stored in (the directory). A tick that died is not counted; its connections
+//! are due still.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,8 +49,8 @@ pub struct Ticks {
     pub last_at: Option<UnixSeconds>,
     /// How long it took.
     pub last_took: Seconds,
-    /// See [`Tick::stopped_at`]: the next one begins after it, so that what fails again and again keeps nothing from its
-    /// turn.
+    /// See [`Tick::stopped_at`]: the next one begins after it, so that what fails again and again keeps nothing from
+    /// its turn.
     pub stopped_at: Option<Due>,
 }
 

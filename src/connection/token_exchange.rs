@@ -1,13 +1,13 @@
 //! The requests to a provider that a definition describes, with the values in them; and what its answers mean.
 //!
-//! Decides: the exact URL, header fields and body of each request (RFC 6749 §4.1, §4.4, §6, RFC 7636 §4.3 and §4.5), and
-//! ([`answer`]) what an answer says. No request is built for an address that `outbound` refuses.
+//! Decides: the exact URL, header fields and body of each request (RFC 6749 §4.1, §4.4, §6, RFC 7636 §4.3 and §4.5),
+//! and ([`answer`]) what an answer says. No request is built for an address that `outbound` refuses.
 //!
-//! Leaves to others: minting `state` and the code verifier, sending, deadlines, storing tokens, and what a failure means
-//! for the connection (`refresh`).
+//! Leaves to others: minting `state` and the code verifier, sending, deadlines, storing tokens, and what a failure
+//! means for the connection (`refresh`).
 //!
-//! Client authentication by Basic follows RFC 6749 §2.3.1: id and secret are form-encoded before they are joined, a space
-//! as `%20`. Fides sends them raw; the two differ only for ids and secrets with reserved characters.
+//! Client authentication by Basic follows RFC 6749 §2.3.1: id and secret are form-encoded before they are joined, a
+//! space as `%20`. Fides sends them raw; the two differ only for ids and secrets with reserved characters.
 
 pub mod answer;
 mod exchange;
@@ -154,8 +154,8 @@ pub fn address(
     exchange.url(exchange.request()?, &[])
 }
 
-/// The scope that a person is asked for: the parameter `scope` of the authorization request (RFC 6749 §4.1.1), where the
-/// definition has one.
+/// The scope that a person is asked for: the parameter `scope` of the authorization request (RFC 6749 §4.1.1), where
+/// the definition has one.
 #[must_use]
 pub fn requested_scope(definition: &Definition, values: &Values<'_>) -> Option<SecretText> {
     let request = definition.request(Action::Authorize)?;
@@ -165,18 +165,18 @@ pub fn requested_scope(definition: &Definition, values: &Values<'_>) -> Option<S
 
 /// The request for an action; the URL that a person opens is [`authorization_url`]'s. `values` must hold what is sent:
 ///
-/// - to get tokens in the code flow `code` and, with PKCE, `code_verifier`, which is put beside `code` where the definition
-///   does not name it (RFC 7636 §4.5);
-/// - to get new tokens `refresh_token`, but for client credentials: these ask for tokens again, unless the definition has a
-///   refresh request that can be filled in;
-/// - to have tokens revoked (our extension `revoke_request`, RFC 7009) `refresh_token` and `access_token`, as far as there
-///   are any;
+/// - to get tokens in the code flow `code` and, with PKCE, `code_verifier`, which is put beside `code` where the
+///   definition does not name it (RFC 7636 §4.5);
+/// - to get new tokens `refresh_token`, but for client credentials: these ask for tokens again, unless the definition
+///   has a refresh request that can be filled in;
+/// - to have tokens revoked (our extension `revoke_request`, RFC 7009) `refresh_token` and `access_token`, as far as
+///   there are any;
 /// - to test a connection of OAuth `access_token`, by which the test is authenticated as the definition says.
 ///
 /// # Errors
 ///
-/// [`RequestProblem`]: [`RequestProblem::NotOffered`] where the definition has none, [`RequestProblem::Missing`] without a
-/// value.
+/// [`RequestProblem`]: [`RequestProblem::NotOffered`] where the definition has none, [`RequestProblem::Missing`]
+/// without a value.
 pub fn request(
     definition: &Definition,
     action: Action,

@@ -1,4 +1,5 @@
-//! The message that tells the operator of an event, in the format of Standard Webhooks 1.0.0, and what its answer means.
+//! The message that tells the operator of an event, in the format of Standard Webhooks 1.0.0, and what its answer
+//! means.
 //!
 //! Decides: where it goes, how it is signed, when it is tried again, when it is given up. Leaves to others: sending and
 //! storing (the actor), which events there are (`event`).
@@ -25,8 +26,8 @@ use crate::{
     },
 };
 
-/// Waits after the first attempt, the second, … (Standard Webhooks, "Deliverability and reliability"): 5 seconds, 5 and 30
-/// minutes, 2, 5, 10, 14, 20, 24 hours.
+/// Waits after the first attempt, the second, … (Standard Webhooks, "Deliverability and reliability"): 5 seconds, 5 and
+/// 30 minutes, 2, 5, 10, 14, 20, 24 hours.
 const WAITS: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
 /// All of them together. An event that is as old when its turn comes is tried once: an address that is dead for weeks
@@ -104,9 +105,9 @@ pub fn failure(answer: &Result<ProviderResponse, ProviderFailure>) -> Option<Fau
     }
 }
 
-/// What is left to deliver after an attempt that was answered, or was not. 410 says that nobody wants to hear of it; every
-/// other failure, a redirect too, is tried again, not before `Retry-After`. `chance` is random, and `happened_at` the
-/// event's.
+/// What is left to deliver after an attempt that was answered, or was not. 410 says that nobody wants to hear of it;
+/// every other failure, a redirect too, is tried again, not before `Retry-After`. `chance` is random, and `happened_at`
+/// the event's.
 #[must_use]
 pub fn after(
     outbox: Outbox,

@@ -1,9 +1,9 @@
 //! YAML connector documents, read into JSON values.
 //!
-//! Decides: which part of YAML a connector document may use: mappings with text keys, lists, text, `true`/`false`, `null`,
-//! plain decimal numbers. Everything that makes YAML surprising or dangerous is refused: anchors and aliases, tags,
-//! merge keys, duplicate keys, several documents, deep nesting, very many nodes. All other scalars stay text, so `no`,
-//! `1e3`, `0o17`, `2024-01-01` mean what they say.
+//! Decides: which part of YAML a connector document may use: mappings with text keys, lists, text, `true`/`false`,
+//! `null`, plain decimal numbers. Everything that makes YAML surprising or dangerous is refused: anchors and aliases,
+//! tags, merge keys, duplicate keys, several documents, deep nesting, very many nodes. All other scalars stay text, so
+//! `no`, `1e3`, `0o17`, `2024-01-01` mean what they say.
 //!
 //! Leaves to others: the size of the text (the caller refuses more than 256 KiB), and what the document means
 //! (`definition`).

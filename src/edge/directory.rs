@@ -48,8 +48,8 @@ const SAME: &str = "SELECT name = ?2 AND view = ?3, due IS ?4, sealed_with = ?5 
 /// Stores a row that is not there.
 const INSERT: &str = "INSERT INTO connection (key, name, view, due, sealed_with) VALUES (?1, ?2, ?3, ?4, ?5)";
 
-/// What a filter admits, by its members in order; one that is not given comes first in its line, and is all that is looked
-/// at. `lower` knows ASCII only.
+/// What a filter admits, by its members in order; one that is not given comes first in its line, and is all that is
+/// looked at. `lower` knows ASCII only.
 const ADMITTED: &str = "
     (?1 = '' OR instr(lower(key || char(10) || coalesce(json_extract(view, '$.name'), '') || char(10)
         || coalesce(json_extract(view, '$.description'), '')), lower(?1)))
@@ -148,8 +148,8 @@ impl Rows {
         Ok(u32::try_from(written).unwrap_or(u32::MAX))
     }
 
-    /// Stores a row, unless another one has its instance key; says whether it did. This looks at every row, which is rare
-    /// enough: an index would be written again with each change of a view.
+    /// Stores a row, unless another one has its instance key; says whether it did. This looks at every row, which is
+    /// rare enough: an index would be written again with each change of a view.
     fn claim(&self, row: &directory::Row) -> Result<bool> {
         let statement =
             "SELECT key FROM connection WHERE key <> ? AND json_extract(view, '$.saas_config.fides_key') = ? LIMIT 1";

@@ -1,4 +1,5 @@
-//! What the object of the directory counts: its rows, when somebody asks, and the ticks of the sweep, in a table of one row.
+//! What the object of the directory counts: its rows, when somebody asks, and the ticks of the sweep, in a table of one
+//! row.
 
 use worker::{Result, SqlStorage};
 

@@ -1,8 +1,8 @@
 //! One message to a Durable Object and its reply.
 //!
 //! Small messages travel in one header, as base64url; large ones in the body, as they are, though reading a stub's body
-//! costs about 45 % of the hop. The header's name contains `secret` so that the platform's own request traces redact its
-//! value.
+//! costs about 45 % of the hop. The header's name contains `secret` so that the platform's own request traces redact
+//! its value.
 
 use std::{fmt::Display, future::Future, pin::pin, time::Duration};
 

@@ -179,8 +179,8 @@ fn latin1(text: String) -> Vec<u8> {
     text.chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?')).collect()
 }
 
-/// An outgoing request, redirects not followed. Made by the platform's own constructor: `worker::RequestInit` would bring
-/// every Cloudflare option into the module.
+/// An outgoing request, redirects not followed. Made by the platform's own constructor: `worker::RequestInit` would
+/// bring every Cloudflare option into the module.
 pub(super) fn outgoing(url: &str, method: &str, headers: &Headers, body: Option<&str>) -> Result<worker::Request> {
     let init = web_sys::RequestInit::new();
     init.set_method(method);

@@ -59,8 +59,9 @@ extern "C" {
     fn set_alarm(this: &TransactionalStorage, at: f64) -> std::result::Result<Promise, JsValue>;
 }
 
-/// Sets the alarm of an object, together with what was stored before without waiting in between. `worker`'s own function
-/// does so only when it is waited for, and nobody need wait: a failure is the storage's, which shows elsewhere.
+/// Sets the alarm of an object, together with what was stored before without waiting in between. `worker`'s own
+/// function does so only when it is waited for, and nobody need wait: a failure is the storage's, which shows
+/// elsewhere.
 pub(super) fn set_alarm(state: &State, at: UnixSeconds) {
     let storage = state.storage();
     let storage: &TransactionalStorage = storage.as_raw().unchecked_ref();
@@ -70,8 +71,8 @@ pub(super) fn set_alarm(state: &State, at: UnixSeconds) {
     }
 }
 
-/// Does some work; if it fails, nothing of it is stored. Not `worker`'s own transaction: that one waits between its steps,
-/// and other requests would run there.
+/// Does some work; if it fails, nothing of it is stored. Not `worker`'s own transaction: that one waits between its
+/// steps, and other requests would run there.
 pub(super) fn transaction(
     state: &State,
     work: &mut dyn FnMut() -> std::result::Result<(), PortError>,

@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl Breakers for MemoryObject {
-    /// At once, unless told otherwise: so that what a test has happen during a renewal happens while the provider is asked.
+    /// At once, unless told otherwise: so that what a test has happen during a renewal happens while the provider is
+    /// asked.
     async fn admit(&self, call: &Call) -> Result<Admission, PortError> {
         turns(self.shared.admission_turns.get()).await;
         drop(self.shared.rows()?);

@@ -1,7 +1,7 @@
 //! The address of a request's sender.
 //!
-//! Decides: which of the platform's words is believed, how an address is written, and which addresses count as one sender.
-//! Leaves to others: what is budgeted and what is recorded.
+//! Decides: which of the platform's words is believed, how an address is written, and which addresses count as one
+//! sender. Leaves to others: what is budgeted and what is recorded.
 
 use std::{
     fmt,
@@ -32,8 +32,8 @@ impl ClientAddress {
         Some(Self(address.to_canonical()))
     }
 
-    /// Whose failures count together: one IPv4 address, or the /56 of IPv6 that one household or server may have (RFC 6177
-    /// §2: a site gets a /48 or somewhat less, and can send from all of it).
+    /// Whose failures count together: one IPv4 address, or the /56 of IPv6 that one household or server may have (RFC
+    /// 6177 §2: a site gets a /48 or somewhat less, and can send from all of it).
     #[must_use]
     pub fn budget_key(&self) -> String {
         match self.0 {

@@ -1,7 +1,7 @@
 //! The client assertion (RFC 7521 §4.2, RFC 7523 §2.2): a JWT that a client signs to authenticate, as a document.
 //!
-//! Decides: which texts can be one at all, before any cryptography: three canonical base64url parts, known header members
-//! only, claims of the right types. Leaves to others: whose keys verify it, and whether what it says is good.
+//! Decides: which texts can be one at all, before any cryptography: three canonical base64url parts, known header
+//! members only, claims of the right types. Leaves to others: whose keys verify it, and whether what it says is good.
 
 use serde_json::{Map, Value};
 
@@ -80,7 +80,8 @@ impl AssertionClaims {
     }
 }
 
-/// A client assertion that was read but not trusted. Until it expires it authenticates its client: no part of it is shown.
+/// A client assertion that was read but not trusted. Until it expires it authenticates its client: no part of it is
+/// shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Assertion {
     /// The whole text.

@@ -1,7 +1,7 @@
 //! Names of hosts, and lists of those that are allowed.
 //!
-//! Decides: what a DNS name is, what a pattern may be and which names it covers (checklist S12). Leaves to others: which
-//! list counts where (`connection::outbound`).
+//! Decides: what a DNS name is, what a pattern may be and which names it covers (checklist S12). Leaves to others:
+//! which list counts where (`connection::outbound`).
 
 use thiserror::Error;
 use url::Host;
@@ -25,8 +25,8 @@ pub struct HostList(Vec<HostPattern>);
 pub struct HostPatternProblem;
 
 impl HostPattern {
-    /// Parses `login.example.com` or `*.example.com`. Names in other scripts are compared in their ASCII form, and must be
-    /// given in it where the URL parser is built without Unicode tables, as the lock file has it.
+    /// Parses `login.example.com` or `*.example.com`. Names in other scripts are compared in their ASCII form, and must
+    /// be given in it where the URL parser is built without Unicode tables, as the lock file has it.
     fn parse(text: &str) -> Result<Self, HostPatternProblem> {
         let (name, below) = text.strip_prefix("*.").map_or((text, false), |name| (name, true));
         let Ok(Host::Domain(name)) = Host::parse(name) else {

@@ -1,7 +1,8 @@
 //! JSON documents, read member by member: a derived reader for each kind of object is long, and brings words for every
 //! type that it did not expect, floating point included.
 //!
-//! Decides: what is no good as a member. Leaves to others: which members there are, what stands for one that is missing.
+//! Decides: what is no good as a member. Leaves to others: which members there are, what stands for one that is
+//! missing.
 
 mod unique;
 

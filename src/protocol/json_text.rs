@@ -1,5 +1,5 @@
-//! Members of messages that are JSON documents (`#[serde(with = "json_text")]`): they travel as their text, since the form
-//! of messages does not describe itself, so that a `Value` could not be read from it.
+//! Members of messages that are JSON documents (`#[serde(with = "json_text")]`): they travel as their text, since the
+//! form of messages does not describe itself, so that a `Value` could not be read from it.
 //!
 //! Also for what is stored or shown as JSON and leaves members out: in a message every member has its place.
 

@@ -2,8 +2,8 @@
 //! (RFC 7518 §6.2.1).
 //!
 //! Decides: which documents are such a key or a set of them, which algorithm a key is for, what names it. Leaves to
-//! others: whose keys these are; that a point lies on its curve (whoever verifies with it finds out: such a key verifies
-//! nothing).
+//! others: whose keys these are; that a point lies on its curve (whoever verifies with it finds out: such a key
+//! verifies nothing).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
@@ -162,8 +162,8 @@ pub struct JwkSet(Vec<Jwk>);
 impl JwkSet {
     /// Reads a document that stands at `loc`.
     ///
-    /// Members that nobody here knows are ignored, as RFC 7517 §4 and §5 demand. A key of another kind is refused, though
-    /// §5 would have it ignored: who registers one should learn that it will never work.
+    /// Members that nobody here knows are ignored, as RFC 7517 §4 and §5 demand. A key of another kind is refused,
+    /// though §5 would have it ignored: who registers one should learn that it will never work.
     ///
     /// # Errors
     /// 422: all that is wrong.

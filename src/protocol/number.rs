@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-/// A whole number, however it is written: `60`, `60.0` and `6e1` are one number (RFC 8259 §6), which JSON Schema calls an
-/// integer (2020-12, validation, §6.1.1), as Fides does. What is too large or too small is the largest or the smallest.
+/// A whole number, however it is written: `60`, `60.0` and `6e1` are one number (RFC 8259 §6), which JSON Schema calls
+/// an integer (2020-12, validation, §6.1.1), as Fides does. What is too large or too small is the largest or the
+/// smallest.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "there is no fraction, and the cast stays within its bounds")]
 pub fn whole(value: &Value) -> Option<i64> {

@@ -134,8 +134,8 @@ pub(crate) mod tests {
         assert_eq!(format!("{:?}", secret.digest()), "SecretDigest(***)");
     }
 
-    /// L6, M2: what is secret cannot be serialized by accident, and a digest cannot be compared with `==`, which stops at
-    /// the first difference.
+    /// L6, M2: what is secret cannot be serialized by accident, and a digest cannot be compared with `==`, which stops
+    /// at the first difference.
     #[test]
     fn secrets_have_only_the_traits_that_are_harmless() {
         use std::marker::PhantomData;

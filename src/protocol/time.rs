@@ -42,8 +42,8 @@ impl UnixSeconds {
         Some(instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
     }
 
-    /// ISO 8601 in UTC with microseconds and without saying that it is UTC, as Fides writes `expires_at`; `None` beyond the
-    /// calendar's range.
+    /// ISO 8601 in UTC with microseconds and without saying that it is UTC, as Fides writes `expires_at`; `None` beyond
+    /// the calendar's range.
     #[must_use]
     pub fn to_naive_iso8601(self) -> Option<String> {
         let mut text = self.to_rfc3339()?;

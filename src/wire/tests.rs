@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::protocol::secret::hex;
 
-/// A digest of all examples, and the version that they are of. Where only the digest changes because examples were added,
-/// or JSON inside of them, enter the new one; where the form of a message does, [`VERSION`] grows too.
+/// A digest of all examples, and the version that they are of. Where only the digest changes because examples were
+/// added, or JSON inside of them, enter the new one; where the form of a message does, [`VERSION`] grows too.
 const PINNED: (u8, &str) = (2, "9c81cbeae42be0036aa5b32404c41ad6a1ae4f165b58fba5280e52ea4c118043");
 
 /// Tells the names of the variants of an enum, for whom it is asked to read one.

@@ -64,8 +64,8 @@ pub(in crate::api) async fn snapshot<P: Ports>(
     }
 }
 
-/// `PUT /connection/{connection_key}/validate_saas_config`: checks a definition and stores nothing. The key is not looked at,
-/// as in Fides.
+/// `PUT /connection/{connection_key}/validate_saas_config`: checks a definition and stores nothing. The key is not
+/// looked at, as in Fides.
 ///
 /// # Errors
 /// 422 with the place of each mistake.

@@ -1,5 +1,5 @@
-//! `GET /api/v1/connection`: which connections there are. `GET /api/v1/connection/{connection_key}/events`: what became of
-//! one.
+//! `GET /api/v1/connection`: which connections there are. `GET /api/v1/connection/{connection_key}/events`: what became
+//! of one.
 
 use super::{admitted, refused};
 use crate::{

@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// `POST /connection/{connection_key}/revoke`: the tokens are forgotten, whatever the provider says; the answer tells what
-/// it said.
+/// `POST /connection/{connection_key}/revoke`: the tokens are forgotten, whatever the provider says; the answer tells
+/// what it said.
 ///
 /// # Errors
 /// 404.
@@ -42,7 +42,8 @@ pub(in crate::api) async fn delete<P: Ports>(context: &Context<'_, P>, key: &str
     }
 }
 
-/// Whether the provider revoked, and if not, why, in words of ours (checklist L5); neither where there was nothing to do.
+/// Whether the provider revoked, and if not, why, in words of ours (checklist L5); neither where there was nothing to
+/// do.
 fn told(outcome: Revocation, key: &ConnectionKey) -> (Option<bool>, Option<String>) {
     let text = |text: &str| Some(text.to_owned());
     match outcome {

@@ -1,4 +1,5 @@
-//! `ALLOWED_HOSTS` and a definition's `allowed_hosts`: when a definition is saved, when secrets are, before each request.
+//! `ALLOWED_HOSTS` and a definition's `allowed_hosts`: when a definition is saved, when secrets are, before each
+//! request.
 
 use serde_json::{Value, json};
 
@@ -151,8 +152,8 @@ fn no_request_goes_to_a_host_that_has_left_the_list() {
     assert_eq!(host.live("shop"), (200, "canary-at-2".to_owned()));
 }
 
-/// S14, S11: a host that the provider itself named, in a kept member of its token answer, is judged like any other before
-/// each request: nothing goes to another machine of ours, to no name at all, or off the lists.
+/// S14, S11: a host that the provider itself named, in a kept member of its token answer, is judged like any other
+/// before each request: nothing goes to another machine of ours, to no name at all, or off the lists.
 #[test]
 fn a_host_that_the_provider_names_is_judged_before_each_request() {
     let host = deployment("");

@@ -138,7 +138,8 @@ fn an_address_that_tries_everybody_waits() {
     }
 }
 
-/// T36, T37: who has to wait cannot go on guessing the root secret: not by a request either that root itself is refused.
+/// T36, T37: who has to wait cannot go on guessing the root secret: not by a request either that root itself is
+/// refused.
 #[test]
 fn who_waits_learns_nothing_about_the_root_secret() {
     let host = Host::new();

@@ -192,8 +192,8 @@ fn pages_are_not_framed_and_keep_no_window() {
     }
 }
 
-/// H6: text says its charset; JSON has none to say: it is UTF-8 (RFC 8259 §8.1, and its media type has no such parameter,
-/// §11).
+/// H6: text says its charset; JSON has none to say: it is UTF-8 (RFC 8259 §8.1, and its media type has no such
+/// parameter, §11).
 #[test]
 fn the_charset_of_every_body_is_known() {
     let host = Host::with(&[("FIDES_COMPATIBILITY", "true")]).with_authorized("shop");

@@ -161,7 +161,8 @@ fn a_state_that_cannot_be_used_up_exchanges_nothing() {
     assert_eq!((host.callback(&query).status, host.requests()), (200, 1));
 }
 
-/// A return whose tokens came and could not be stored: 503, and nothing of them is half stored; then storage was mended.
+/// A return whose tokens came and could not be stored: 503, and nothing of them is half stored; then storage was
+/// mended.
 fn with_unstored_tokens() -> Host {
     let host = refused_once();
     let before = host.memory.state();

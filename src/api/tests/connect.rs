@@ -133,8 +133,8 @@ fn cookies_of_others_do_not_hide_ours() {
     }
 }
 
-/// R6: the directory already knows when to look at a connection with a link: that it does not hear of the click does not
-/// cost a person the link. The sweep repairs the row, and forgets the state.
+/// R6: the directory already knows when to look at a connection with a link: that it does not hear of the click does
+/// not cost a person the link. The sweep repairs the row, and forgets the state.
 #[test]
 fn a_click_is_not_lost_when_the_directory_is_broken() {
     let host = with(&[], &["shop"]);

@@ -187,8 +187,8 @@ fn stored_secrets_get_new_defaults() {
     assert_eq!(host.as_root("DELETE", PATH, &Value::Null).status, 204);
 }
 
-/// K6: what was begun at one provider is not finished at another that the definition names meanwhile; other changes of it
-/// do not disturb a person.
+/// K6: what was begun at one provider is not finished at another that the definition names meanwhile; other changes of
+/// it do not disturb a person.
 #[test]
 fn an_authorization_ends_with_the_provider_that_it_was_begun_at() {
     for (old, new, status) in [

@@ -89,7 +89,8 @@ fn a_token_in_a_form_is_not_looked_at() {
     assert_eq!(in_form(both).status, 400);
 }
 
-/// B7: what cannot be a token is refused before storage is asked (which is broken here); too long a header is malformed.
+/// B7: what cannot be a token is refused before storage is asked (which is broken here); too long a header is
+/// malformed.
 #[test]
 fn a_token_outside_the_grammar_reaches_no_storage() {
     let host = Host::new();

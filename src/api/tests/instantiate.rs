@@ -184,8 +184,8 @@ fn parallel_callers_make_one_connection() {
     }
 }
 
-/// A deletion that comes while a connection is made, and one that is made while another one is saved: the list says what
-/// there is.
+/// A deletion that comes while a connection is made, and one that is made while another one is saved: the list says
+/// what there is.
 #[test]
 fn the_list_agrees_with_what_is_stored_after_a_race() {
     for (method, path, body) in [

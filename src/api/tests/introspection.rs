@@ -84,8 +84,8 @@ fn tokens_of_others_are_described_to_introspectors_only() {
     assert_eq!(introspected(&host, &inspector, &host.root_token())["client_id"], "root-id");
 }
 
-/// C16, RFC 7662 §2.1, RFC 7009 §2.1: no client, no answer; a bearer token is no client authentication here; no token in
-/// the URL, no body that is no form, no missing token.
+/// C16, RFC 7662 §2.1, RFC 7009 §2.1: no client, no answer; a bearer token is no client authentication here; no token
+/// in the URL, no body that is no form, no missing token.
 #[test]
 fn both_endpoints_want_an_authenticated_client() {
     let host = Host::new();
@@ -178,7 +178,8 @@ fn a_revocation_is_forgotten_with_its_token() {
     assert_eq!(host.memory.clients.rows().2, 0);
 }
 
-/// T32, B16, RFC 8707: a token for a resource of the client's list says so, is refused here, and is known to introspection.
+/// T32, B16, RFC 8707: a token for a resource of the client's list says so, is refused here, and is known to
+/// introspection.
 #[test]
 fn a_token_for_a_resource_is_not_for_us() {
     let host = Host::new();

@@ -41,7 +41,8 @@ fn a_template_reaches_the_secrets_of_its_own_connection_only() {
     }
 }
 
-/// P8: the same definition, the same names, other secrets: each connection sends its own, and nothing where it has none.
+/// P8: the same definition, the same names, other secrets: each connection sends its own, and nothing where it has
+/// none.
 #[test]
 fn connections_of_one_definition_send_their_own_secrets() {
     let host = Host::new();
@@ -100,8 +101,8 @@ fn an_authorization_is_begun_with_a_token_only() {
     assert_ne!(host.memory.state(), before);
 }
 
-/// L2: what is declared as sensitive is masked as a whole, also where it is a list; what is nested in what nobody declared
-/// is not shown at all, whatever its names are.
+/// L2: what is declared as sensitive is masked as a whole, also where it is a list; what is nested in what nobody
+/// declared is not shown at all, whatever its names are.
 #[test]
 fn listed_and_nested_secrets_are_masked_by_their_declaration() {
     let host = Host::new();
@@ -144,8 +145,8 @@ fn listed_and_nested_secrets_are_masked_by_their_declaration() {
     assert!(host.memory.sent()[0].body.as_ref().unwrap().expose().contains("canary-3"));
 }
 
-/// R5: what one client does again and again writes nothing, and what it is refused hundreds of times, a few rows: no storm
-/// reaches the storage.
+/// R5: what one client does again and again writes nothing, and what it is refused hundreds of times, a few rows: no
+/// storm reaches the storage.
 #[test]
 fn a_storm_of_requests_writes_next_to_nothing() {
     let host = Host::new().with_authorized("shop");

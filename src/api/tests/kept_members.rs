@@ -30,8 +30,8 @@ fn shown(host: &Host) -> Value {
     read.json()
 }
 
-/// RFC 6749 §5.1: what was asked for is shown with the token, used in requests, kept over a refresh that does not repeat
-/// it, and stored sealed; nothing else is.
+/// RFC 6749 §5.1: what was asked for is shown with the token, used in requests, kept over a refresh that does not
+/// repeat it, and stored sealed; nothing else is.
 #[test]
 fn what_a_definition_asks_for_is_kept() {
     let host = Host::new().with_code_flow("shop");

@@ -7,7 +7,8 @@ use super::{
     stage::{CODE_FLOW, SERVICE, answer, service_secrets, tokens},
 };
 
-/// Four connections: `a-shop`, tested well; `b-shop`, tested badly; `c-mail`, switched off; `d-bare`, without a definition.
+/// Four connections: `a-shop`, tested well; `b-shop`, tested badly; `c-mail`, switched off; `d-bare`, without a
+/// definition.
 fn host() -> Host {
     let host = Host::new();
     let item = |key: &str, name: &str, description: &str, disabled: bool| {

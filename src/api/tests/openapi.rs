@@ -1,5 +1,5 @@
-//! The document of the API (`src/api/openapi.json`): it has every route and nothing else, and wants what they want. That it is
-//! true is tested by [`exchange`], with every request and answer of all these tests.
+//! The document of the API (`src/api/openapi.json`): it has every route and nothing else, and wants what they want.
+//! That it is true is tested by [`exchange`], with every request and answer of all these tests.
 
 pub(super) mod exchange;
 
@@ -180,8 +180,8 @@ fn references_lead_to_components_that_are_all_used() {
     }
 }
 
-/// What can befall every operation is described where it can, and nowhere else: no token, plain http, a deployment without
-/// settings, a body that is larger than what is read.
+/// What can befall every operation is described where it can, and nowhere else: no token, plain http, a deployment
+/// without settings, a body that is larger than what is read.
 #[test]
 fn what_can_befall_every_operation_is_described() {
     let (host, unready) = (Host::new(), Host::with(&[("PUBLIC_URL", "")]));

@@ -73,8 +73,8 @@ fn further_credentials_are_shown_nowhere() {
     assert_eq!(renewed_with(&host), ("canary-client-secret".to_owned(), "canary-rt-1".to_owned()));
 }
 
-/// The whole rotation: the new secret beside the old one, then in its place; the tokens stay throughout, and are renewed
-/// with whatever is first.
+/// The whole rotation: the new secret beside the old one, then in its place; the tokens stay throughout, and are
+/// renewed with whatever is first.
 #[test]
 fn a_rotation_of_credentials_keeps_the_tokens() {
     let named = |further: Value| json!({ "provider_credentials": further });
@@ -273,8 +273,8 @@ fn takes(host: &Host, secret: &'static str) {
     });
 }
 
-/// The whole rotation as the provider sees it: when it ends the old secret, the next one is tried with the same refresh token
-/// and comes first from then on; when that one takes the place of the first, it is sent alone.
+/// The whole rotation as the provider sees it: when it ends the old secret, the next one is tried with the same refresh
+/// token and comes first from then on; when that one takes the place of the first, it is sent alone.
 #[test]
 fn the_next_credentials_are_tried_when_the_provider_refuses_the_first() {
     let host = Host::new().with_authorized("shop");

@@ -1,4 +1,5 @@
-//! The alarm of a connection, which comes in time; the sweep, which comes in any case; and what the log says of a renewal.
+//! The alarm of a connection, which comes in time; the sweep, which comes in any case; and what the log says of a
+//! renewal.
 
 use futures_util::future::join;
 use serde_json::{Value, json};
@@ -38,7 +39,8 @@ fn line(state: &str, (own, directory): (u32, u32)) -> Value {
         "directory_rows": directory })
 }
 
-/// A due token is renewed though nobody reads and no sweep comes; each renewal sets the next alarm, also over a restart.
+/// A due token is renewed though nobody reads and no sweep comes; each renewal sets the next alarm, also over a
+/// restart.
 #[test]
 fn a_due_token_is_renewed_by_its_alarm_alone() {
     let host = Host::new().with_authorized("shop").with_service("never_read");
@@ -119,8 +121,9 @@ fn the_sweep_alone_is_enough() {
     }
 }
 
-/// L1, R5: a renewal is one line: where the connection stands, whose fault it was, and that it cost at most three rows of
-/// the connection, its alarm among them, and two of the directory. Reads that serve and sweeps that find nothing are none.
+/// L1, R5: a renewal is one line: where the connection stands, whose fault it was, and that it cost at most three rows
+/// of the connection, its alarm among them, and two of the directory. Reads that serve and sweeps that find nothing are
+/// none.
 #[test]
 fn a_renewal_is_one_line_and_few_rows() {
     let host = Host::new().with_authorized("shop");
@@ -148,8 +151,8 @@ fn a_renewal_is_one_line_and_few_rows() {
     assert_eq!((host.live("shop").0, host.last_line().0), (409, 4));
 }
 
-/// L1: an answer that gives no tokens is told with what was wrong with it, in words of ours; one that gives them, also after
-/// a refusal of other credentials, and a provider that gives none, with nothing.
+/// L1: an answer that gives no tokens is told with what was wrong with it, in words of ours; one that gives them, also
+/// after a refusal of other credentials, and a provider that gives none, with nothing.
 #[test]
 fn what_is_wrong_with_an_answer_is_in_the_log() {
     let stray = json!({ "access_token": "canary-at-2", "token_type": "canary" });

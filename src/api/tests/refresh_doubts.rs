@@ -42,8 +42,9 @@ impl Host {
     }
 }
 
-/// A connection whose object died while the provider answered its renewal, so many seconds after its tokens were obtained:
-/// what was stored then is what there is. The provider has given the second pair of tokens, and nobody knows them.
+/// A connection whose object died while the provider answered its renewal, so many seconds after its tokens were
+/// obtained: what was stored then is what there is. The provider has given the second pair of tokens, and nobody knows
+/// them.
 fn crashed(after: u64) -> Host {
     let host = Host::new().with_authorized("shop");
     let (parts, stored) = (host.memory.parts_of(&shop()), Rc::new(RefCell::new(BTreeMap::new())));
@@ -63,8 +64,8 @@ fn crashed(after: u64) -> Host {
     host
 }
 
-/// R6: the intent is stored before the provider sees the refresh token, for whomever it is renewed; the grant that comes
-/// closes it, and is all that is written then.
+/// R6: the intent is stored before the provider sees the refresh token, for whomever it is renewed; the grant that
+/// comes closes it, and is all that is written then.
 #[test]
 fn an_intent_is_stored_before_a_refresh_token_is_sent() {
     type Begin = fn(&Host);

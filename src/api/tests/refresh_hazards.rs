@@ -34,8 +34,8 @@ fn client(request: &ProviderRequest) -> String {
     parameter(request, "client_id")
 }
 
-/// An alarm whose work fails for a cause of ours rings again after a while, not at once: here an application key that is
-/// gone, so that no secret can be opened.
+/// An alarm whose work fails for a cause of ours rings again after a while, not at once: here an application key that
+/// is gone, so that no secret can be opened.
 #[test]
 fn an_alarm_that_fails_does_not_ring_at_once_again() {
     let mut host = Host::new().with_authorized("shop");
@@ -68,7 +68,8 @@ fn tokens_that_live_for_a_second_are_not_renewed_each_second() {
     assert_eq!((host.live("shop").0, host.requests()), (200, before + 1));
 }
 
-/// A grant of client credentials that a caller has ended is not begun anew by an alarm that was set before, nor by the sweep.
+/// A grant of client credentials that a caller has ended is not begun anew by an alarm that was set before, nor by the
+/// sweep.
 #[test]
 fn an_alarm_brings_no_ended_grant_back() {
     let host = Host::new().with_service("shop");
@@ -80,8 +81,8 @@ fn an_alarm_brings_no_ended_grant_back() {
     assert_eq!((host.live("shop"), host.requests()), (found(1), 2));
 }
 
-/// A connection with a second client, whose provider knows the refresh token of the first only; and secrets in which the
-/// two have changed places.
+/// A connection with a second client, whose provider knows the refresh token of the first only; and secrets in which
+/// the two have changed places.
 fn with_two_clients() -> (Host, Value) {
     let host = Host::new().with_authorized("shop");
     host.memory.provider(|request| match client(request).as_str() {
@@ -94,7 +95,8 @@ fn with_two_clients() -> (Host, Value) {
     (host, swapped)
 }
 
-/// RFC 6749 §6: a refresh token is its client's. Whatever place its credentials have by now, they are sent, and no others.
+/// RFC 6749 §6: a refresh token is its client's. Whatever place its credentials have by now, they are sent, and no
+/// others.
 #[test]
 fn a_refresh_token_is_sent_with_its_own_client() {
     let (host, swapped) = with_two_clients();
@@ -155,7 +157,8 @@ fn a_bare_401_stops_no_other_connection() {
     assert_eq!((host.live("bad").0, host.requests()), (502, 4));
 }
 
-/// What the provider refused may be mended while it does: then it is asked again at once, not when the back-off is over.
+/// What the provider refused may be mended while it does: then it is asked again at once, not when the back-off is
+/// over.
 #[test]
 fn credentials_that_come_during_a_renewal_are_tried_at_once() {
     let host = Host::new().with_authorized("shop");

@@ -83,8 +83,8 @@ fn a_token_that_is_given_again_is_not_asked_for_again() {
     assert_eq!((reported(&host, 1), host.requests()), (found(1), 2));
 }
 
-/// A provider that fails: the report is answered with its fault, reads with the old token; the back-off holds for both, and
-/// over a restart; then the report is still known, and the sweep renews.
+/// A provider that fails: the report is answered with its fault, reads with the old token; the back-off holds for both,
+/// and over a restart; then the report is still known, and the sweep renews.
 #[test]
 fn a_report_obeys_the_back_off() {
     for (fault, status, state) in

@@ -133,8 +133,8 @@ fn a_webhook_that_comes_back_is_told_what_was_waiting() {
     assert_eq!(told_kinds(&told(&host)).split_off(2), ["needs_authorization", "authorized"]);
 }
 
-/// Whom a breaker makes to wait goes on to wait when the operator says something else of it: the breakers are asked again
-/// when the time is over, or at once with other secrets.
+/// Whom a breaker makes to wait goes on to wait when the operator says something else of it: the breakers are asked
+/// again when the time is over, or at once with other secrets.
 #[test]
 fn a_connection_that_is_made_to_wait_is_not_due_again_with_each_write() {
     let host = with_services(2);

@@ -166,8 +166,8 @@ fn a_short_token_that_comes_again_is_asked_for_once_a_minute() {
     }
 }
 
-/// R9: a token from the future, after the clock was set back, is renewed at the next read, as nobody knows when it expires;
-/// a small step is nothing.
+/// R9: a token from the future, after the clock was set back, is renewed at the next read, as nobody knows when it
+/// expires; a small step is nothing.
 #[test]
 fn a_token_from_the_future_is_renewed() {
     for (back, requests) in [(60, 1), (61, 2), (10 * 365 * 86_400, 2)] {

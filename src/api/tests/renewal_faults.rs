@@ -146,7 +146,8 @@ fn with_unstored_answer() -> Host {
 }
 
 /// The write is tried again, never the grant: an answer that could not be stored is not served and nothing of it
-/// is half stored; it is stored by the next reader, and its refresh token, which may be the only good one, is used next.
+/// is half stored; it is stored by the next reader, and its refresh token, which may be the only good one, is used
+/// next.
 #[test]
 fn an_answer_that_could_not_be_stored_is_stored_later() {
     let host = with_unstored_answer();
@@ -169,8 +170,8 @@ fn an_answer_that_could_not_be_stored_is_stored_by_the_sweep() {
     assert_eq!(host.sweep(), report(&[]));
 }
 
-/// What was not stored does not outlive the object: after a restart its answer is as good as lost, and the old refresh token
-/// is tried once more, since the access token has expired.
+/// What was not stored does not outlive the object: after a restart its answer is as good as lost, and the old refresh
+/// token is tried once more, since the access token has expired.
 #[test]
 fn an_answer_that_could_not_be_stored_is_lost_by_a_restart_only() {
     let host = with_unstored_answer();
@@ -199,8 +200,8 @@ fn an_answer_that_could_not_be_stored_dies_with_its_credentials() {
     assert_eq!(parameter(host.memory.sent().last().unwrap(), "refresh_token"), "canary-rt-7");
 }
 
-/// An answer that is stored only after its access token has expired: nobody is served a dead token; its refresh token is
-/// used.
+/// An answer that is stored only after its access token has expired: nobody is served a dead token; its refresh token
+/// is used.
 #[test]
 fn an_answer_that_was_stored_too_late_is_renewed_at_once() {
     let host = with_unstored_answer();
@@ -212,7 +213,8 @@ fn an_answer_that_was_stored_too_late_is_renewed_at_once() {
     assert_eq!(parameter(host.memory.sent().last().unwrap(), "refresh_token"), "canary-rt-2");
 }
 
-/// Storage that broke before the provider answered, and was noticed by another request: the answer is kept all the same.
+/// Storage that broke before the provider answered, and was noticed by another request: the answer is kept all the
+/// same.
 #[test]
 fn an_answer_is_kept_also_when_another_request_noticed_the_broken_storage() {
     let host = Host::new().with_authorized("shop");

@@ -145,7 +145,8 @@ fn renews(sent: &ProviderRequest) -> bool {
     parameter(sent, "grant_type") == "refresh_token"
 }
 
-/// An expired connection and a return of a person who authorizes it: renewals give the second tokens, codes the seventh.
+/// An expired connection and a return of a person who authorizes it: renewals give the second tokens, codes the
+/// seventh.
 fn expired_with_return() -> (Host, http::Request<Body>) {
     let host = expired();
     host.memory.provider(|sent| answer(200, &tokens(if renews(sent) { 2 } else { 7 })));
@@ -171,7 +172,8 @@ fn tokens_of_a_new_authorization_are_not_overwritten_by_a_renewal() {
     }
 }
 
-/// A refusal of the former refresh token, which a new authorization has overtaken, does not make the connection need one.
+/// A refusal of the former refresh token, which a new authorization has overtaken, does not make the connection need
+/// one.
 #[test]
 fn a_late_refusal_does_not_end_a_new_authorization() {
     let (host, back) = expired_with_return();
@@ -263,8 +265,8 @@ fn the_list_shows_the_last_of_two_saves() {
     assert_eq!(list["items"][0]["name"], "b");
 }
 
-/// A definition that lost its refresh request: the token is served to its end, then a person is needed; or the definition as
-/// it was, since no refresh token is lost.
+/// A definition that lost its refresh request: the token is served to its end, then a person is needed; or the
+/// definition as it was, since no refresh token is lost.
 #[test]
 fn a_definition_without_refresh_ends_renewals_but_not_the_token() {
     let host = Host::new().with_authorized("shop");

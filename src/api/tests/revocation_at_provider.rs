@@ -48,7 +48,8 @@ fn revocations(host: &Host) -> Vec<String> {
     sent.iter().filter(|sent| revokes(sent)).map(|sent| sent.body.as_ref().unwrap().expose().to_owned()).collect()
 }
 
-/// An authorized connection whose provider answers this to a revocation, and to anything else the second pair of tokens.
+/// An authorized connection whose provider answers this to a revocation, and to anything else the second pair of
+/// tokens.
 fn with_revocation(to_revocation: ProviderAnswer) -> Host {
     let host = Host::new().with_authorized("shop");
     assert_eq!(host.define("shop", &revocable(CODE_FLOW, "refresh_token")).status, 200);

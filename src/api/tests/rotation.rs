@@ -50,8 +50,8 @@ fn key(text: &str) -> ConnectionKey {
     ConnectionKey::parse(text).unwrap()
 }
 
-/// E5: both keys open, the new one seals, nothing is left in one tick, and then the old key can go. Whoever held a token of
-/// ours, or was at the provider, notices nothing.
+/// E5: both keys open, the new one seals, nothing is left in one tick, and then the old key can go. Whoever held a
+/// token of ours, or was at the provider, notices nothing.
 #[test]
 fn a_rotation_loses_nothing_and_leaves_nothing_of_the_old_key() {
     assert_eq!(PREVIOUS.1, json!([GOOD[2].1]).to_string());
@@ -180,7 +180,8 @@ fn a_rotation_is_resumed_where_it_stopped() {
     assert!(!host.knows_the_old_key());
 }
 
-/// E5: the record is stored, then its row: what dies between the two is found by the next tick, and nothing is sealed twice.
+/// E5: the record is stored, then its row: what dies between the two is found by the next tick, and nothing is sealed
+/// twice.
 #[test]
 fn a_row_that_fell_behind_is_put_right() {
     let mut host = with_services(2);
@@ -197,8 +198,8 @@ fn a_row_that_fell_behind_is_put_right() {
     assert_eq!((host.sweep(), host.memory.state(), host.ready().0), (report(&[]), after, 200));
 }
 
-/// E5: what cannot be sealed anew is tried with each tick, and costs no row of the directory but the tick's own: nothing
-/// has changed. A connection that is sealed anew costs two, its row and its place in the index of keys.
+/// E5: what cannot be sealed anew is tried with each tick, and costs no row of the directory but the tick's own:
+/// nothing has changed. A connection that is sealed anew costs two, its row and its place in the index of keys.
 #[test]
 fn what_has_not_changed_is_not_written() {
     let mut host = with_services(3);
@@ -275,8 +276,8 @@ fn what_is_damaged_stays_counted() {
     assert!(refused.status == 503 && refused.log.contains("it is damaged"), "{refused:?}");
 }
 
-/// E5: a tick takes 300 and leaves the rest to the next; also connections without a secret are looked at, since one may be
-/// on its way.
+/// E5: a tick takes 300 and leaves the rest to the next; also connections without a secret are looked at, since one may
+/// be on its way.
 #[test]
 fn a_tick_takes_its_share() {
     let mut host = Host::new();

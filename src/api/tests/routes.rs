@@ -140,7 +140,8 @@ fn no_spelling_of_a_path_gets_around_the_guard() {
     }
 }
 
-/// B8, M5: each route wants exactly its scope: without it nothing, not even whether the thing exists; with it alone, enough.
+/// B8, M5: each route wants exactly its scope: without it nothing, not even whether the thing exists; with it alone,
+/// enough.
 #[test]
 fn each_route_wants_its_own_scope_and_no_other() {
     let host = Host::new();

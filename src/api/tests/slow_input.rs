@@ -1,5 +1,5 @@
-//! R11: input that is made to keep a reader busy. Every input is bounded before it is read, no reader backtracks, and the
-//! worst that fits into the bounds is over in a moment.
+//! R11: input that is made to keep a reader busy. Every input is bounded before it is read, no reader backtracks, and
+//! the worst that fits into the bounds is over in a moment.
 
 use std::{process::Command, sync::mpsc, thread, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::{
     connection::yaml,
 };
 
-/// How long all inputs of a test may take together. They take about a second; a reader that tries all ways to read an input
-/// would not end, and one that reads each piece once for each other piece would need some thousand times as long.
+/// How long all inputs of a test may take together. They take about a second; a reader that tries all ways to read an
+/// input would not end, and one that reads each piece once for each other piece would need some thousand times as long.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Fails unless something is over in time.

@@ -12,7 +12,8 @@ use crate::{
     protocol::time::Seconds,
 };
 
-/// So many seconds after it was obtained, a token that lives for an hour may be due, and not earlier: connections differ.
+/// So many seconds after it was obtained, a token that lives for an hour may be due, and not earlier: connections
+/// differ.
 pub(super) const MAY_BE_DUE: u64 = 3_000;
 
 /// So many seconds after it was obtained, each of them is due.

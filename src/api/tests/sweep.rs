@@ -171,8 +171,8 @@ fn a_sweep_that_dies_half_way_is_finished_by_the_next() {
     }
 }
 
-/// R5: a renewal writes at most two rows of the directory, its own and its place in the order of due instants; what changes
-/// nothing writes none.
+/// R5: a renewal writes at most two rows of the directory, its own and its place in the order of due instants; what
+/// changes nothing writes none.
 #[test]
 fn a_renewal_writes_two_rows_of_the_directory() {
     let host = Host::new().with_authorized("shop");
@@ -228,8 +228,8 @@ fn the_sweep_respects_the_back_off() {
     assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("renewed", 1)]), 3));
 }
 
-/// What only a person can help is not due, nor what has no token yet. A token that cannot be renewed is due once, at its end:
-/// then it is told that a person is needed.
+/// What only a person can help is not due, nor what has no token yet. A token that cannot be renewed is due once, at
+/// its end: then it is told that a person is needed.
 #[test]
 fn what_cannot_be_renewed_is_told_once() {
     let host = Host::new().with_code_flow("empty").with_service("never_read").with_code_flow("no_refresh");

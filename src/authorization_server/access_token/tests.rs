@@ -186,8 +186,8 @@ fn a_rotation_breaks_no_good_token() {
     assert_eq!([0, 999, 1000, 5599, 5600].map(published), [1, 1, 2, 2, 1]);
 }
 
-/// J16: a key that is published ahead is accepted, since another isolate's clock may be ahead; one that is not published
-/// yet, or retired, is not.
+/// J16: a key that is published ahead is accepted, since another isolate's clock may be ahead; one that is not
+/// published yet, or retired, is not.
 #[test]
 fn tokens_live_and_die_with_their_key() {
     let ahead = scheduled(&[(SEED, 0, 0, None)]);

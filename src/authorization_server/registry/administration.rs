@@ -103,8 +103,8 @@ impl<Store: RegistryStore> Registry<Store> {
         Ok(RegistryReply::Done)
     }
 
-    /// Runs `change` on a client whose scopes and resources the caller holds itself (checklist C5: no power over a stronger
-    /// client), in the version that the caller means.
+    /// Runs `change` on a client whose scopes and resources the caller holds itself (checklist C5: no power over a
+    /// stronger client), in the version that the caller means.
     fn with_manageable(
         &self,
         power: &Power<'_>,

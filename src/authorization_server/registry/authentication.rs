@@ -107,7 +107,8 @@ impl<Store: RegistryStore> Registry<Store> {
         Ok(budgets.wait(&charged, now))
     }
 
-    /// Whose credentials these are; none, if they are wrong. An unknown client costs the same comparisons (checklist M1).
+    /// Whose credentials these are; none, if they are wrong. An unknown client costs the same comparisons (checklist
+    /// M1).
     fn identify(&self, now: UnixSeconds, attempt: &Attempt, proof: &Proof) -> Result<Option<Identity>, PortError> {
         if let Proof::Root(right) = proof {
             return Ok(right.then_some(Identity::Root));
@@ -148,9 +149,9 @@ impl<Store: RegistryStore> Registry<Store> {
         self.refused(now, attempt, is_root, DenialReason::AuthenticationFailed)
     }
 
-    /// Writes a refusal down, under the client's name if there is such a client. Made-up ids share a few kinds, so that they
-    /// fill no log; nobody can foresee which ids share one, so that the first attempt with an id costs a write whether
-    /// there is such a client or not (checklist M1).
+    /// Writes a refusal down, under the client's name if there is such a client. Made-up ids share a few kinds, so that
+    /// they fill no log; nobody can foresee which ids share one, so that the first attempt with an id costs a write
+    /// whether there is such a client or not (checklist M1).
     fn refused(
         &self,
         now: UnixSeconds,
@@ -193,8 +194,8 @@ impl<Store: RegistryStore> Registry<Store> {
         }
     }
 
-    /// Whether a token is active: about its own every client may ask, about those of others with `token:introspect`, and
-    /// the root client about all. The scope is what the token can do now.
+    /// Whether a token is active: about its own every client may ask, about those of others with `token:introspect`,
+    /// and the root client about all. The scope is what the token can do now.
     fn introspect(&self, identity: &Identity, token: Option<Caller>) -> Result<RegistryReply, PortError> {
         let Some(token) = token else { return Ok(RegistryReply::Inactive) };
         let may_know = match identity {

@@ -23,8 +23,8 @@ use crate::{
 };
 
 impl<P: ObjectPorts> Actor<P> {
-    /// Begins an authorization that is bound to no browser. Where the deployment wants them bound, only a caller that owns
-    /// the redirect URI can finish one, so that there is none to our own.
+    /// Begins an authorization that is bound to no browser. Where the deployment wants them bound, only a caller that
+    /// owns the redirect URI can finish one, so that there is none to our own.
     pub(super) async fn begin_unbound(&self, return_to: Option<String>) -> Result<Reply, Stop> {
         let record = self.existing()?;
         let ready = self.ready(&record, true)?;
@@ -58,8 +58,8 @@ impl<P: ObjectPorts> Actor<P> {
         let next = Rc::make_mut(&mut record);
         (next.pending, next.link) = (Some(pending), None);
         self.store(record, parts)?;
-        // From here on the sweep looks at this connection, whatever becomes of the callback. Where a link was used up, which
-        // nobody can do again, it does so in any case: the row has the link's end.
+        // From here on the sweep looks at this connection, whatever becomes of the callback. Where a link was used up,
+        // which nobody can do again, it does so in any case: the row has the link's end.
         let published = self.publish().await;
         if !has_link {
             published?;

@@ -1,7 +1,7 @@
 //! Events of one connection: noted with the change that they tell of, then delivered behind, in order, at least once.
 //!
-//! An attempt is marked after its answer. A crash in between delivers the same event again, with the same id. Nobody waits
-//! for a delivery; whatever ends it early leaves the event due, and the sweep begins again.
+//! An attempt is marked after its answer. A crash in between delivers the same event again, with the same id. Nobody
+//! waits for a delivery; whatever ends it early leaves the event due, and the sweep begins again.
 
 use std::rc::Rc;
 
@@ -28,8 +28,8 @@ use crate::{
 use futures_util::FutureExt;
 
 impl<P: ObjectPorts> Actor<P> {
-    /// The event of a change of the record, if it is one, in its stored form. It is pending in the record from now on, and
-    /// so are the parts that say so among those to be stored.
+    /// The event of a change of the record, if it is one, in its stored form. It is pending in the record from now on,
+    /// and so are the parts that say so among those to be stored.
     pub(super) fn note(
         &self,
         former: Option<&Record>,
@@ -56,8 +56,8 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(Some(event.stored()))
     }
 
-    /// The connect link that goes with an event: where a person is needed, can begin, and has no link already. None where
-    /// a caller has ended the grant: nobody is to be asked to undo that.
+    /// The connect link that goes with an event: where a person is needed, can begin, and has no link already. None
+    /// where a caller has ended the grant: nobody is to be asked to undo that.
     fn link_for(&self, record: &Record, event: &Event, now: UnixSeconds) -> Option<ConnectLink> {
         let is_needed = record.refresh_state() == Some(RefreshState::NeedsAuthorization)
             && record.definition.as_deref().is_some_and(Definition::is_by_code)

@@ -53,7 +53,8 @@ impl<P: ObjectPorts> Actor<P> {
             parts.push(Part::Condition);
         }
         next.profile.updated_at = self.ports.now();
-        // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh token.
+        // A renewal under way goes on: its answer still belongs to this grant, and may hold the only good refresh
+        // token.
         self.store_with_snapshot(record, &parts)?;
         self.publish().await?;
         Ok(Reply::Definition(definition.shown()))
@@ -113,8 +114,8 @@ impl<P: ObjectPorts> Actor<P> {
         self.seal("secrets", 0, &SecretText::new(text))
     }
 
-    /// Replaces its secrets, or some of them. Tokens that were got with the old ones go with them, as in Fides; a part that
-    /// changes nothing leaves them, and so does a rotation of provider credentials.
+    /// Replaces its secrets, or some of them. Tokens that were got with the old ones go with them, as in Fides; a part
+    /// that changes nothing leaves them, and so does a rotation of provider credentials.
     pub(super) async fn save_secrets(&self, given: &Map<String, Value>, extent: Extent) -> Result<Reply, Stop> {
         let record = self.existing()?;
         if let Some(next) = self.next_secrets(&record, given, extent)? {
@@ -146,8 +147,8 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(Some((self.seal_secrets(&secrets)?, place)))
     }
 
-    /// Stores a record with other secrets. Where the tokens stay, a renewal under way goes on: its answer may hold the only
-    /// good refresh token.
+    /// Stores a record with other secrets. Where the tokens stay, a renewal under way goes on: its answer may hold the
+    /// only good refresh token.
     pub(super) async fn store_secrets(
         &self,
         mut record: Rc<Record>,
@@ -179,8 +180,8 @@ impl<P: ObjectPorts> Actor<P> {
         Ok(record)
     }
 
-    /// Secrets as the definition wants them, defaults filled in. A redirect URI that is not given is our own callback, and
-    /// stays that when `PUBLIC_URL` changes.
+    /// Secrets as the definition wants them, defaults filled in. A redirect URI that is not given is our own callback,
+    /// and stays that when `PUBLIC_URL` changes.
     fn checked_secrets(
         &self,
         definition: &Definition,

@@ -22,8 +22,8 @@ use crate::{
 const CLAIM: Seconds = Seconds(60);
 
 impl<P: ObjectPorts> Actor<P> {
-    /// Makes the connection of a document. Where it is there already, and may be, changes what the operator says about it
-    /// and some of its secrets, both or neither.
+    /// Makes the connection of a document. Where it is there already, and may be, changes what the operator says about
+    /// it and some of its secrets, both or neither.
     pub(super) async fn make(
         &self,
         input: ProfileInput,
@@ -54,8 +54,9 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Makes a connection that is not there; refuses should somebody else be faster.
     ///
-    /// The directory hears of it first, since it alone knows who else uses the instance key, and decides that in one step.
-    /// Should storing fail after that, nothing of the connection is there but a row, and the same command again goes well.
+    /// The directory hears of it first, since it alone knows who else uses the instance key, and decides that in one
+    /// step. Should storing fail after that, nothing of the connection is there but a row, and the same command again
+    /// goes well.
     async fn instantiate(
         &self,
         input: &ProfileInput,

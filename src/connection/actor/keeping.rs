@@ -22,9 +22,9 @@ use crate::{
     protocol::{json, secret::SecretText, time::Seconds},
 };
 
-/// So long after the first of the ordered credentials was sent, no further one is. With the ten seconds that its answer may
-/// take, and ten more for the request that the token is for (a test, a revocation), that is less than a caller waits for an
-/// object (25 s), and than a breaker waits for who went to try.
+/// So long after the first of the ordered credentials was sent, no further one is. With the ten seconds that its answer
+/// may take, and ten more for the request that the token is for (a test, a revocation), that is less than a caller
+/// waits for an object (25 s), and than a breaker waits for who went to try.
 const SEQUENCE: Seconds = Seconds(4);
 
 /// What is stored of a provider's answer, in clear: tokens by their names in templates, and what else is kept.
@@ -44,8 +44,8 @@ impl<P: ObjectPorts> Actor<P> {
         Ok((tokens, self.open_kept(grant)?))
     }
 
-    /// Sends a request with the first of the ordered credentials, and with the next one when the provider refuses the client
-    /// and there is time for it.
+    /// Sends a request with the first of the ordered credentials, and with the next one when the provider refuses the
+    /// client and there is time for it.
     pub(super) async fn exchange_in_order(
         &self,
         definition: &Definition,
@@ -139,9 +139,9 @@ impl<P: ObjectPorts> Actor<P> {
     }
 }
 
-/// One request for each of the ordered credentials among the secrets: the one that the provider took last comes first. A
-/// code or a refresh token is its client's (RFC 6749 §4.1.3, §6): another client, which would be told that it is over, is
-/// not tried where the request `is_bound`.
+/// One request for each of the ordered credentials among the secrets: the one that the provider took last comes first.
+/// A code or a refresh token is its client's (RFC 6749 §4.1.3, §6): another client, which would be told that it is
+/// over, is not tried where the request `is_bound`.
 pub(super) fn in_order(
     secrets: &Map<String, Value>,
     first: u8,

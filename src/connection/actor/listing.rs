@@ -19,8 +19,9 @@ impl<P: ObjectPorts> Actor<P> {
         Some(paused.map_or(due, |until| due.max(until)))
     }
 
-    /// Has the alarm ring when its tokens must be looked at next, or an event told again. The sweep would come, too; the
-    /// alarm is in time. What is due already is being done, or cannot be done: then the alarm must not ring again and again.
+    /// Has the alarm ring when its tokens must be looked at next, or an event told again. The sweep would come, too;
+    /// the alarm is in time. What is due already is being done, or cannot be done: then the alarm must not ring again
+    /// and again.
     fn arm(&self, record: &Record) {
         // What is to be told for the first time is told behind; only a later attempt needs the alarm.
         let retold = self.next_delivery(record).filter(|at| *at > self.ports.now());
@@ -40,8 +41,8 @@ impl<P: ObjectPorts> Actor<P> {
         self.rows.set((all + own, theirs + directory));
     }
 
-    /// Tells the directory how things are. Should they change while it is told (or should another row overtake this one),
-    /// it is told again: what it hears last is how things are.
+    /// Tells the directory how things are. Should they change while it is told (or should another row overtake this
+    /// one), it is told again: what it hears last is how things are.
     pub(super) async fn publish(&self) -> Result<(), PortError> {
         while let Some(record) = self.stored()? {
             self.arm(&record);

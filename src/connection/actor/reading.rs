@@ -63,9 +63,9 @@ impl<P: ObjectPorts> Actor<P> {
         }
     }
 
-    /// A caller was refused with this access token where it used it: gives another one, if there is. A token is renewed at
-    /// most once for that: when the provider gives the same one again, it is what there is. And there is one such renewal a
-    /// minute: whoever is refused with every token must not have the provider asked again and again.
+    /// A caller was refused with this access token where it used it: gives another one, if there is. A token is renewed
+    /// at most once for that: when the provider gives the same one again, it is what there is. And there is one such
+    /// renewal a minute: whoever is refused with every token must not have the provider asked again and again.
     pub(super) async fn reported(self: &Rc<Self>, sha256: &str) -> Result<Reply, Stop> {
         self.settled().await;
         let mut record = self.current()?;
@@ -185,8 +185,8 @@ impl<P: ObjectPorts> Actor<P> {
         rules.and_then(|rules| rules.refresh_lead).unwrap_or(self.settings.refresh_lead)
     }
 
-    /// What is stored, once it is known what became of everything that was begun: an answer that could not be stored when it
-    /// came is stored now, and an intent that nobody is carrying out is one whose answer was lost.
+    /// What is stored, once it is known what became of everything that was begun: an answer that could not be stored
+    /// when it came is stored now, and an intent that nobody is carrying out is one whose answer was lost.
     fn current(&self) -> Result<Rc<Record>, Stop> {
         if self.flight.borrow().is_some() {
             return self.existing();
@@ -245,7 +245,8 @@ pub(super) fn renewal_of(record: &Record) -> Result<Renewal, Refusal> {
         Some(Authentication::Direct(_)) => Err(Refusal::NotOauth),
         Some(Authentication::ClientCredentials(flow)) => {
             let refresh_token = record.grant.as_ref().is_some_and(|grant| grant.refresh_token.is_some());
-            // Once something went wrong, the client's own credentials are what is sure: no person could mend a refresh token.
+            // Once something went wrong, the client's own credentials are what is sure: no person could mend a refresh
+            // token.
             let by_refresh_token =
                 flow.refresh_request.is_some() && refresh_token && record.condition.state == RefreshState::Good;
             Ok(if by_refresh_token { Renewal::ByRefreshToken } else { Renewal::ByClientCredentials })

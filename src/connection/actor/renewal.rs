@@ -222,8 +222,8 @@ impl<P: ObjectPorts> Actor<P> {
         unsaved.map(|unsaved| self.settle(unsaved)).transpose()
     }
 
-    /// Stores what a renewal brought. Retry the write, never the grant: an answer that cannot be stored may hold the only
-    /// good refresh token, so it is kept for the next renewal.
+    /// Stores what a renewal brought. Retry the write, never the grant: an answer that cannot be stored may hold the
+    /// only good refresh token, so it is kept for the next renewal.
     pub(super) fn settle(&self, brought: Unsaved) -> Result<LiveToken, Stop> {
         if self.revision.get() != brought.revision {
             return self.overtaken();

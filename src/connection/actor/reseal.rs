@@ -13,9 +13,9 @@ use crate::{
 };
 
 impl<P: ObjectPorts> Actor<P> {
-    /// The sweep's command. Nothing is waited for between reading and writing, so a renewal under way, which reads again
-    /// when its answer has come, is none the wiser; nor do credentials change: the revision stays. Told twice, or after a
-    /// crash between the record and its row, it finds nothing to do and tells the directory.
+    /// The sweep's command. Nothing is waited for between reading and writing, so a renewal under way, which reads
+    /// again when its answer has come, is none the wiser; nor do credentials change: the revision stays. Told twice, or
+    /// after a crash between the record and its row, it finds nothing to do and tells the directory.
     pub(super) async fn reseal(&self) -> Result<Reply, Stop> {
         let Some(record) = self.stored()? else {
             self.ports.remove(&self.key).await?;

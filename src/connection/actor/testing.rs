@@ -18,8 +18,8 @@ use crate::{
 };
 
 impl<P: ObjectPorts> Actor<P> {
-    /// Calls the provider's API, and notes what came of it. The provider gets two requests at most: one for a token, where
-    /// the stored one has expired, and the test. Whatever it answers to the test, no token is lost.
+    /// Calls the provider's API, and notes what came of it. The provider gets two requests at most: one for a token,
+    /// where the stored one has expired, and the test. Whatever it answers to the test, no token is lost.
     pub(super) async fn test(self: &Rc<Self>) -> Result<Reply, Stop> {
         if let Some(refusal) = untestable(&*self.existing()?) {
             return Ok(Reply::Tested(TestOutcome::Skipped(refusal)));

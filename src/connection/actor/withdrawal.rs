@@ -1,8 +1,8 @@
 //! The end of a grant: revoked at the provider, as far as that can be done, and forgotten here in any case (RFC 7009).
 //!
 //! The provider is asked first. A crash in between leaves tokens that may be dead but are still known: the same command
-//! again finishes the work. Forgotten first, they could live on at the provider with nobody left to revoke them. While the
-//! provider is asked nobody gets a token, and no renewal begins.
+//! again finishes the work. Forgotten first, they could live on at the provider with nobody left to revoke them. While
+//! the provider is asked nobody gets a token, and no renewal begins.
 
 use std::rc::Rc;
 
@@ -32,8 +32,8 @@ impl<P: ObjectPorts> Actor<P> {
         self.withdrawal().await.map(Reply::Withdrawn)
     }
 
-    /// Ends the grant and forgets the connection. The truth goes first: should the directory fail, the same command again
-    /// finishes the work.
+    /// Ends the grant and forgets the connection. The truth goes first: should the directory fail, the same command
+    /// again finishes the work.
     pub(super) async fn delete(self: &Rc<Self>) -> Result<Reply, Stop> {
         let (existed, readable) = match self.stored() {
             Ok(record) => (record.is_some(), record.is_some()),
@@ -155,8 +155,8 @@ impl<P: ObjectPorts> Actor<P> {
         token_exchange::request(definition, Action::Revoke, &values, &self.policy)
     }
 
-    /// Has the provider revoke tokens that came too late to be stored, as far as that can be done: nobody will have them. Where
-    /// another grant is stored they are left alone, since a provider may take both for one.
+    /// Has the provider revoke tokens that came too late to be stored, as far as that can be done: nobody will have
+    /// them. Where another grant is stored they are left alone, since a provider may take both for one.
     pub(super) async fn give_back(&self, definition: &Definition, secrets: &Map<String, Value>, answer: TokenAnswer) {
         if !matches!(self.stored(), Ok(record) if record.as_ref().is_none_or(|record| record.grant.is_none())) {
             return;

@@ -1,7 +1,8 @@
 //! How a connector authenticates: the strategies that Fides knows, typed.
 //!
-//! Decides: which strategies there are and what their configuration holds; it is checked when the document is saved, not
-//! at first use. Leaves to others: the requests themselves (`request`), and what is done with them (`token_exchange`).
+//! Decides: which strategies there are and what their configuration holds; it is checked when the document is saved,
+//! not at first use. Leaves to others: the requests themselves (`request`), and what is done with them
+//! (`token_exchange`).
 
 use url::Url;
 

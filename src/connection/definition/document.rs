@@ -1,7 +1,7 @@
 //! Reading a document: which members there are, and what each of them must be.
 //!
-//! Decides: which members are kept, how long texts and lists may be, which placeholders the connector's secrets stand behind.
-//! Leaves to others: what the members themselves may hold (`parameter`, `request`, `authentication`).
+//! Decides: which members are kept, how long texts and lists may be, which placeholders the connector's secrets stand
+//! behind. Leaves to others: what the members themselves may hold (`parameter`, `request`, `authentication`).
 
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! Which hosts the requests of a document reach.
 //!
-//! Decides: when a document or the secrets of a connection are refused because of a host (checklist S1 to S13), what the
-//! document's own list of hosts may hold, and that a restricted parameter cannot be bypassed. Leaves to others: the rules for a URL (`outbound`), which are applied again
-//! before each request.
+//! Decides: when a document or the secrets of a connection are refused because of a host (checklist S1 to S13), what
+//! the document's own list of hosts may hold, and that a restricted parameter cannot be bypassed. Leaves to others: the
+//! rules for a URL (`outbound`), which are applied again before each request.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -64,8 +64,8 @@ impl Definition {
         issues
     }
 
-    /// With a parameter restricted by `allowed_values`, hosts must be literal or made of restricted parameters only: another
-    /// parameter would be a way around the restriction.
+    /// With a parameter restricted by `allowed_values`, hosts must be literal or made of restricted parameters only:
+    /// another parameter would be a way around the restriction.
     pub(super) fn check_restrictions(&self, issues: &mut Issues) {
         let restricted =
             |name: &str| self.parameters.iter().any(|parameter| parameter.is_restricted() && parameter.name == name);
@@ -95,8 +95,8 @@ impl Definition {
     }
 }
 
-/// Reads `allowed_hosts`, our extension: patterns as in the setting `ALLOWED_HOSTS`. An empty list would allow nothing, and
-/// is refused, since it was hardly meant.
+/// Reads `allowed_hosts`, our extension: patterns as in the setting `ALLOWED_HOSTS`. An empty list would allow nothing,
+/// and is refused, since it was hardly meant.
 pub(super) fn read_allowed(node: &Node<'_>, issues: &mut Issues) -> HostList {
     let mut hosts = HostList::default();
     let patterns = node.optional_elements(issues);

@@ -11,7 +11,8 @@ use crate::{
     protocol::{host::is_dns_name, validation::Issue},
 };
 
-/// Names that only we give values to: a caller's secrets of these names are dropped, unless the connector declares them.
+/// Names that only we give values to: a caller's secrets of these names are dropped, unless the connector declares
+/// them.
 const OURS: [&str; 7] =
     ["access_token", "refresh_token", "expires_at", "code", "code_challenge", "code_verifier", "state"];
 

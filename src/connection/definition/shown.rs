@@ -1,7 +1,7 @@
 //! A document with every default spelled out, as Fides shows it.
 //!
-//! Decides: which members a reader finds although nobody wrote them. Leaves to others: what they mean. What is stored stays
-//! as it was given; what is shown can be given back.
+//! Decides: which members a reader finds although nobody wrote them. Leaves to others: what they mean. What is stored
+//! stays as it was given; what is shown can be given back.
 
 use serde_json::{Map, Value};
 

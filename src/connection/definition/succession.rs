@@ -7,9 +7,9 @@ use super::{Definition, Parameter};
 use crate::protocol::validation::{Issue, Step};
 
 impl Definition {
-    /// What forbids that this definition follows another one: `type` and `allowed_values` of a parameter stay as they are, a
-    /// restricted parameter stays, and beside one there is no host that the former definition did not have: neither a literal
-    /// one, nor one that has the parameter's value as a part, nor that of a new parameter.
+    /// What forbids that this definition follows another one: `type` and `allowed_values` of a parameter stay as they
+    /// are, a restricted parameter stays, and beside one there is no host that the former definition did not have:
+    /// neither a literal one, nor one that has the parameter's value as a part, nor that of a new parameter.
     #[must_use]
     pub fn check_succession(&self, former: &Self) -> Vec<Issue> {
         let mut issues = Vec::new();

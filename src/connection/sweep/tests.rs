@@ -172,8 +172,8 @@ impl Listing for Outside {
     }
 }
 
-/// R7: a tick takes its share, page by page, six at a time, the longest due first and each once; the next takes the rest,
-/// and one after that has nothing to do.
+/// R7: a tick takes its share, page by page, six at a time, the longest due first and each once; the next takes the
+/// rest, and one after that has nothing to do.
 #[test]
 fn a_tick_takes_two_thousand_and_leaves_the_rest_to_the_next() {
     let outside = outside(2_100);
@@ -235,8 +235,8 @@ fn each_outcome_is_counted_by_itself() {
     assert_eq!(outside.tick(), (Some(expected), None));
 }
 
-/// A provider that is dead costs ten seconds for each of its connections. After five minutes a tick begins nothing more,
-/// well before the platform would end it.
+/// A provider that is dead costs ten seconds for each of its connections. After five minutes a tick begins nothing
+/// more, well before the platform would end it.
 #[test]
 fn a_tick_begins_nothing_after_five_minutes() {
     let mut outside = outside(400).with(0..400, Conduct::Replies(SweepOutcome::Failed));
@@ -261,8 +261,8 @@ fn a_connection_that_hangs_keeps_one_seat() {
     assert_eq!(outside.answered.borrow()[595..], keys([0, 1, 2, 3, 300]));
 }
 
-/// Thousands that do not answer, and are due for longer than all others, keep none from its turn: a tick that stopped is
-/// gone on with by the next, round and round.
+/// Thousands that do not answer, and are due for longer than all others, keep none from its turn: a tick that stopped
+/// is gone on with by the next, round and round.
 #[test]
 fn what_fails_again_and_again_keeps_none_from_its_turn() {
     let outside = outside(5_000).with(0..4_500, Conduct::Breaks);

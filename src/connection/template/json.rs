@@ -1,9 +1,9 @@
 //! Templates of bodies that are JSON, also those that are then sent as a form.
 //!
 //! Decides: that such a template is JSON whatever the values are, and how a value is written in it: escaped inside a
-//! string (`"<name>"`), as a JSON value of its own (`<name>` outside strings), as the members of an object (`{<name>}`),
-//! or `null` for a missing `"<name?>"` or `<name?>`. No value can change the structure (checklist P5). The template's own
-//! text is sent byte for byte.
+//! string (`"<name>"`), as a JSON value of its own (`<name>` outside strings), as the members of an object
+//! (`{<name>}`), or `null` for a missing `"<name?>"` or `<name?>`. No value can change the structure (checklist P5).
+//! The template's own text is sent byte for byte.
 //!
 //! Leaves to others: placeholders as such (`template`), and the encoding as a form (`token_exchange`).
 

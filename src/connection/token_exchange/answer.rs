@@ -57,9 +57,9 @@ pub struct TokenAnswer {
 
 /// Reads the answer to a token or refresh request that was sent at `now`: the token may be as old as that.
 ///
-/// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour. An `expires_in` of 0, null
-/// or nothing counts as not there, as in Fides. Members that the rules name are kept. What their `faults` take for more than a
-/// passing fault of the provider is a refusal, whatever its status.
+/// The lifetime is the smaller of the answer's and the definition's, the one there is, or an hour. An `expires_in` of
+/// 0, null or nothing counts as not there, as in Fides. Members that the rules name are kept. What their `faults` take
+/// for more than a passing fault of the provider is a refusal, whatever its status.
 ///
 /// # Errors
 ///
@@ -104,8 +104,8 @@ pub fn read_answer(
     })
 }
 
-/// What an answer means that is no success, or reports an error. A status in a class of its own counts more than a code,
-/// unless the definition says otherwise.
+/// What an answer means that is no success, or reports an error. A status in a class of its own counts more than a
+/// code, unless the definition says otherwise.
 fn refusal(status: u16, error: Option<ErrorCode>, rules: &TokenRules) -> AnswerProblem {
     let refused = Fault::Refused { error: error.as_ref().map(|code| code.as_str().to_owned()), status };
     if refused.is_condemned(&rules.faults) {
@@ -179,8 +179,8 @@ fn code_in(members: &Map<String, Value>, names: &[&str], rules: &TokenRules) -> 
     names.iter().find_map(|name| ErrorCode::find(members.get(*name)?.as_str()?, &rules.faults))
 }
 
-/// A token: visible ASCII from `lowest` on (RFC 6750 §2.1 has no spaces; RFC 6749 appendix A.17 allows them in a refresh
-/// token). Missing, null and empty are the same.
+/// A token: visible ASCII from `lowest` on (RFC 6750 §2.1 has no spaces; RFC 6749 appendix A.17 allows them in a
+/// refresh token). Missing, null and empty are the same.
 fn token(members: &Map<String, Value>, which: &'static str, lowest: u8) -> Result<Option<SecretText>, AnswerProblem> {
     match members.get(which) {
         None | Some(Value::Null) => Ok(None),

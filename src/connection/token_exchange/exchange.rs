@@ -74,8 +74,8 @@ impl Exchange<'_> {
         })
     }
 
-    /// The values of ours among these placeholders that are not there: without them it makes no sense to send the request,
-    /// wherever they stand.
+    /// The values of ours among these placeholders that are not there: without them it makes no sense to send the
+    /// request, wherever they stand.
     pub(super) fn lacking<'p>(&self, placeholders: impl Iterator<Item = &'p Placeholder>) -> Vec<String> {
         let ours = ["code", "refresh_token", "access_token"];
         placeholders

@@ -1,7 +1,7 @@
 //! `application/x-www-form-urlencoded`, as queries and bodies to providers are written.
 //!
-//! Decides: which characters are escaped (those that Python's `quote_plus` escapes, so that `~` stays and `*` does not) and
-//! how nested values are named. Leaves to others: what is sent.
+//! Decides: which characters are escaped (those that Python's `quote_plus` escapes, so that `~` stays and `*` does not)
+//! and how nested values are named. Leaves to others: what is sent.
 
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
@@ -14,8 +14,8 @@ pub(super) fn component(text: &str) -> String {
     credential(text).replace("%20", "+")
 }
 
-/// An id or a secret, encoded for Basic (RFC 6749 §2.3.1). A space becomes `%20`, which every form decoder reads as a space;
-/// some servers decode percent signs only, and a `+` would stay one.
+/// An id or a secret, encoded for Basic (RFC 6749 §2.3.1). A space becomes `%20`, which every form decoder reads as a
+/// space; some servers decode percent signs only, and a `+` would stay one.
 pub(super) fn credential(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }

@@ -1,8 +1,8 @@
-//! Members of a token answer beside the tokens (RFC 6749 §5.1 allows any) that a definition asks to be kept, such as the
-//! address of a tenant's API.
+//! Members of a token answer beside the tokens (RFC 6749 §5.1 allows any) that a definition asks to be kept, such as
+//! the address of a tenant's API.
 //!
-//! Decides: which names may be asked for, which values are taken. They may be secret: they are stored sealed, and shown to
-//! whoever may read the token.
+//! Decides: which names may be asked for, which values are taken. They may be secret: they are stored sealed, and shown
+//! to whoever may read the token.
 
 use std::fmt;
 

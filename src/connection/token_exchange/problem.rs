@@ -1,6 +1,7 @@
 //! Why an answer of a provider gives no tokens, and the error codes that get out of one (checklist L5).
 //!
-//! Decides: which codes are passed on, what a problem is for the connection. Leaves to others: finding the problem (`answer`).
+//! Decides: which codes are passed on, what a problem is for the connection. Leaves to others: finding the problem
+//! (`answer`).
 
 use std::fmt;
 
@@ -11,8 +12,8 @@ use crate::connection::{
     fault::{Fault, FaultClass},
 };
 
-/// The error codes that are passed on: those of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628 §3.5,
-/// RFC 8707 §2, OpenID Connect Core §3.1.2.6, and what well-known providers say instead.
+/// The error codes that are passed on: those of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628
+/// §3.5, RFC 8707 §2, OpenID Connect Core §3.1.2.6, and what well-known providers say instead.
 const KNOWN_CODES: [&str; 40] = [
     "invalid_request",
     "invalid_client",

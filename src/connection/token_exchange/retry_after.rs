@@ -1,7 +1,7 @@
 //! When a provider wants to be asked again (RFC 9110 §10.2.3).
 //!
-//! Decides: which answers are believed, how long a wait may be. Leaves to others: reading dates (the platform), what else
-//! makes one wait (`refresh`).
+//! Decides: which answers are believed, how long a wait may be. Leaves to others: reading dates (the platform), what
+//! else makes one wait (`refresh`).
 
 use crate::{
     ports::{ProviderResponse, RetryAfter},
@@ -11,8 +11,9 @@ use crate::{
 /// Longest wait that is believed: a day. A provider that is wrong must not end a connection.
 const LIMIT: Seconds = Seconds(86_400);
 
-/// How long after `now` the provider wants to be left alone: `Retry-After` of 429 (RFC 6585 §4) or 5xx, seconds or a date, at
-/// most a day; nothing where it makes no sense. All forms of a date begin with a day of the week (RFC 9110 §5.6.7).
+/// How long after `now` the provider wants to be left alone: `Retry-After` of 429 (RFC 6585 §4) or 5xx, seconds or a
+/// date, at most a day; nothing where it makes no sense. All forms of a date begin with a day of the week (RFC 9110
+/// §5.6.7).
 #[must_use]
 pub fn retry_after(response: &ProviderResponse, now: UnixSeconds) -> Option<Seconds> {
     let RetryAfter { text, date } =

@@ -21,8 +21,8 @@ pub fn read_unique(text: &[u8]) -> Option<Map<String, Value>> {
     members
 }
 
-/// Collects members. It makes nothing of all else, instead of refusing it as visitors do: serde's refusals have words for
-/// each value, floating point included, which are long and which nobody reads.
+/// Collects members. It makes nothing of all else, instead of refusing it as visitors do: serde's refusals have words
+/// for each value, floating point included, which are long and which nobody reads.
 struct Collector;
 
 impl<'de> Visitor<'de> for Collector {

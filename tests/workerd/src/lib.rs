@@ -4,7 +4,8 @@
 //! - [`Postern`]: one workerd with the built Worker, a state directory and a port of its own; can be killed and
 //!   started again.
 //! - [`Mock`]: an HTTP server that answers what the test says and remembers what it was asked.
-//! - [`Provider`]: a real authorization server that others wrote, in Node or in Python, and the browser that logs in there.
+//! - [`Provider`]: a real authorization server that others wrote, in Node or in Python, and the browser that logs in
+//!   there.
 //! - [`Counterpart`]: OAuth and JOSE libraries that others wrote, as clients and resource servers, each in a process of
 //!   its own that lives through a test.
 //! - [`Schemathesis`]: what turns an `OpenAPI` document into requests.

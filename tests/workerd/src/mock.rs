@@ -1,8 +1,8 @@
 //! An HTTP server that answers what the test says and remembers what it was asked.
 //!
 //! It speaks as much HTTP/1.1 as Workers use to call a provider, one request per connection, and it can misbehave as
-//! providers do: be slow, drip, fall silent, hang up, stop in the middle, say what is not HTTP. An ordinary server library
-//! will not do most of that.
+//! providers do: be slow, drip, fall silent, hang up, stop in the middle, say what is not HTTP. An ordinary server
+//! library will not do most of that.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -239,8 +239,8 @@ impl Mock {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// Waits until each connection that was opened before this call is served, also where nobody waits for the answer any
-    /// more.
+    /// Waits until each connection that was opened before this call is served, also where nobody waits for the answer
+    /// any more.
     #[track_caller]
     pub fn settle(&self) {
         // Connections are accepted one after the other: at the end of this one the earlier ones are.

@@ -151,8 +151,8 @@ impl Postern {
         self.sql("Registry", "registry", statements)
     }
 
-    /// Has the database of an object, by its class and name, run SQL, behind the product's back; answers the rows of the last
-    /// statement. `kill` first: a database has one process at a time.
+    /// Has the database of an object, by its class and name, run SQL, behind the product's back; answers the rows of
+    /// the last statement. `kill` first: a database has one process at a time.
     #[must_use]
     pub fn sql(&self, class: &str, name: &str, statements: &str) -> Value {
         assert!(self.process.is_none(), "the database is in use");
@@ -188,8 +188,8 @@ impl Postern {
         self.process = Some(self.serve(command, config, &sockets));
     }
 
-    /// Starts workerd, with a configuration of `tests/workerd` if the command has none, and waits until it listens on all
-    /// sockets.
+    /// Starts workerd, with a configuration of `tests/workerd` if the command has none, and waits until it listens on
+    /// all sockets.
     fn serve(&self, mut command: Command, config: Option<&str>, sockets: &[(&str, &TcpListener)]) -> Process {
         let (ready, control) = io::pipe().expect("pipe");
         let mut files = vec![control.as_raw_fd()];

@@ -1,5 +1,5 @@
-//! A child process that cannot outlive the test program, with all it printed. Where a test fails, the end of that stands
-//! beside the failure.
+//! A child process that cannot outlive the test program, with all it printed. Where a test fails, the end of that
+//! stands beside the failure.
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -104,15 +104,15 @@ impl Setup {
         Self { has_twin: true, ..self }
     }
 
-    /// Starts what [`bundle`](crate::bundle()) wrote, with its own configuration: out of it leads the true network only, to
-    /// public addresses.
+    /// Starts what [`bundle`](crate::bundle()) wrote, with its own configuration: out of it leads the true network
+    /// only, to public addresses.
     #[must_use]
     pub fn bundle(self, folder: &Path) -> Self {
         Self { bundle: Some(folder.to_owned()), ..self }
     }
 
-    /// Keeps the state in memory (`/dev/shm`) where there is room for it, for tests of which the disk is no part: where it is
-    /// busy, it holds all that is written up for seconds.
+    /// Keeps the state in memory (`/dev/shm`) where there is room for it, for tests of which the disk is no part: where
+    /// it is busy, it holds all that is written up for seconds.
     #[must_use]
     pub fn in_memory(self) -> Self {
         Self { is_in_memory: true, ..self }

@@ -80,8 +80,8 @@ fn a_signed_assertion_authenticates_at_every_endpoint() {
     }
 }
 
-/// J1, J2, J15, J21, T13: whatever is wrong, the answer is that of a wrong secret; the good one works afterwards. Each try
-/// comes from an address of its own, so that none has to wait.
+/// J1, J2, J15, J21, T13: whatever is wrong, the answer is that of a wrong secret; the good one works afterwards. Each
+/// try comes from an address of its own, so that none has to wait.
 #[test]
 fn a_bad_signature_is_as_good_as_a_wrong_secret() {
     let (clock, postern, root) = start();

@@ -1,5 +1,5 @@
-//! The audit log in the real runtime: what is written down, for how long, and that a change and its row are stored together
-//! or not at all.
+//! The audit log in the real runtime: what is written down, for how long, and that a change and its row are stored
+//! together or not at all.
 #![expect(clippy::indexing_slicing, reason = "test: a failure is a failed test")]
 
 mod common;

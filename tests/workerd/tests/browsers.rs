@@ -1,4 +1,5 @@
-//! What the runtime tells the Worker of a request, and browsers of the answers: scheme, origin, preflight, page headers.
+//! What the runtime tells the Worker of a request, and browsers of the answers: scheme, origin, preflight, page
+//! headers.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Budgets for wrong credentials: per client and per network, counted in one place, by the address that the runtime itself
-//! gives. Other machines are other addresses of this one, which all reach its loopback.
+//! Budgets for wrong credentials: per client and per network, counted in one place, by the address that the runtime
+//! itself gives. Other machines are other addresses of this one, which all reach its loopback.
 #![expect(clippy::indexing_slicing, reason = "test: a failure is a failed test")]
 
 mod common;
@@ -43,8 +43,8 @@ fn start() -> (Clock, Postern, Client) {
     (clock, postern, client)
 }
 
-/// T36: a thousand wrong secrets for one client, from many addresses at once: some are looked at, then none from whoever
-/// has failed; the client itself, elsewhere, is not locked out; after five minutes all is forgotten.
+/// T36: a thousand wrong secrets for one client, from many addresses at once: some are looked at, then none from
+/// whoever has failed; the client itself, elsewhere, is not locked out; after five minutes all is forgotten.
 #[test]
 fn a_client_whose_budget_is_spent_is_not_locked_out() {
     let (clock, postern, Client { id, secret }) = start();
@@ -113,8 +113,8 @@ fn claiming(request: Request, address: &str) -> Request {
     claims(address).iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
-/// T38, B11: no header gives a failure to somebody else: neither does a new address each time save the one who fails, nor
-/// are failures in the name of a victim the victim's.
+/// T38, B11: no header gives a failure to somebody else: neither does a new address each time save the one who fails,
+/// nor are failures in the name of a victim the victim's.
 #[test]
 fn claimed_addresses_are_not_believed() {
     let (_, postern, Client { id, secret }) = start();

@@ -18,7 +18,8 @@ use workerd_tests::{APP_ENCRYPTION_KEY, Mock, MockAnswer, Postern, ROOT_CLIENT_I
 /// The definition of a client's own tokens.
 const CLIENT_CREDENTIALS: &str = include_str!("../../../fixtures/connector/local_client_credentials.yml");
 
-/// A Postern that the bundle's `start.sh` started, as the README has it started: places and settings in the environment.
+/// A Postern that the bundle's `start.sh` started, as the README has it started: places and settings in the
+/// environment.
 struct Started {
     /// The process.
     process: Child,
@@ -43,7 +44,8 @@ impl Started {
         command
     }
 
-    /// Starts it, and waits until it listens: workerd, which gets the arguments, says so in one line for each of two sockets.
+    /// Starts it, and waits until it listens: workerd, which gets the arguments, says so in one line for each of two
+    /// sockets.
     fn start(folder: &Path, socket: &Path, state: &Path) -> Self {
         let mut command = Self::command(folder, socket, state);
         let mut process = command.arg("--control-fd=1").stdout(Stdio::piped()).spawn().expect("start.sh");
@@ -79,8 +81,8 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("metadata").permissions().mode() & 0o777
 }
 
-/// On a true Unix socket, which a proxy that is in the group can use, before state that only its user can read; a second
-/// start harms nothing; killed, it is started again by the same command, and what there was is there.
+/// On a true Unix socket, which a proxy that is in the group can use, before state that only its user can read; a
+/// second start harms nothing; killed, it is started again by the same command, and what there was is there.
 #[test]
 fn start_sh_serves_a_group_keeps_state_private_and_starts_again_after_a_kill() {
     let parent = tempfile::tempdir().unwrap();
@@ -109,7 +111,8 @@ fn start_sh_serves_a_group_keeps_state_private_and_starts_again_after_a_kill() {
     assert_eq!(sign_in(&text(&made, "client_id"), &text(&made, "client_secret"))["token_type"], "Bearer");
 }
 
-/// Without the three variables all is in the bundle's own folder; a file that is no socket is not taken for a stale one.
+/// Without the three variables all is in the bundle's own folder; a file that is no socket is not taken for a stale
+/// one.
 #[test]
 fn start_sh_removes_nothing_but_a_socket() {
     let parent = tempfile::tempdir().unwrap();

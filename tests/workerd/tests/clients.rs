@@ -189,7 +189,8 @@ fn parallel_updates_leave_one_of_them_whole() {
     }
 }
 
-/// C13: of two updates of one version, one is made; the other one's caller has to read again. So with every other change.
+/// C13: of two updates of one version, one is made; the other one's caller has to read again. So with every other
+/// change.
 #[test]
 fn an_update_of_another_version_is_refused() {
     let mut postern = Postern::start(Setup::new());

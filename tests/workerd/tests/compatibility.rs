@@ -19,7 +19,8 @@ fn send(postern: &Postern, parts: &[&str]) -> Answer {
     postern.post(TOKEN).body("multipart/form-data; boundary=limit", body).send()
 }
 
-/// T3, T5 to T7: a multipart form is read by the runtime under the rules of the other form; without the switch it is none.
+/// T3, T5 to T7: a multipart form is read by the runtime under the rules of the other form; without the switch it is
+/// none.
 #[test]
 fn a_multipart_token_request_is_accepted_with_the_switch_alone() {
     assert!(GOOD[1].ends_with(ROOT_CLIENT_ID) && GOOD[2].ends_with(ROOT_CLIENT_SECRET));

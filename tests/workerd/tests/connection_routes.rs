@@ -71,8 +71,8 @@ fn new_secrets_are_tested() {
     assert_eq!((put(""), mock.count("/token")), (json!("succeeded"), 1));
 }
 
-/// RFC 7009, R6: the provider revokes once, whoever asks; meanwhile nobody gets a token, and afterwards neither, also when
-/// the object starts again.
+/// RFC 7009, R6: the provider revokes once, whoever asks; meanwhile nobody gets a token, and afterwards neither, also
+/// when the object starts again.
 #[test]
 fn a_revoked_grant_is_gone_here_and_there() {
     let ((asked, reached), (go_on, gate)) = (mpsc::channel(), mpsc::channel::<()>());

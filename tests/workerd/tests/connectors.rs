@@ -2,8 +2,8 @@
 //! refreshed in real workerd, against a provider that records what it is asked under its own https names.
 //!
 //! The definitions of `fixtures/connector/` have the shapes of those in use. `POSTERN_CONNECTORS` names a folder with
-//! further ones (an absolute path; every `.yml` in it). What each must send stands in `fixtures/connector/requests.json`,
-//! by the definition's `type`: PKCE parameters aside, that is what Fides sends.
+//! further ones (an absolute path; every `.yml` in it). What each must send stands in
+//! `fixtures/connector/requests.json`, by the definition's `type`: PKCE parameters aside, that is what Fides sends.
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "test: a failure is a failed test")]
 
 mod common;
@@ -207,8 +207,8 @@ fn a_content_type_without_a_body_is_sent() {
     replay(&definition, &expected, true);
 }
 
-/// S11, S12: with `ALLOWED_HOSTS` and a definition's `allowed_hosts` a host must be on both lists, when secrets are saved and,
-/// where one of them came later, before each request; nothing else is ever asked.
+/// S11, S12: with `ALLOWED_HOSTS` and a definition's `allowed_hosts` a host must be on both lists, when secrets are
+/// saved and, where one of them came later, before each request; nothing else is ever asked.
 #[test]
 fn only_hosts_on_both_lists_are_asked() {
     let provider = Mock::start(|_| MockAnswer::json(200, &json!({ "access_token": "AT", "expires_in": 3600 })));

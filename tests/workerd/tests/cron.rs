@@ -107,8 +107,8 @@ fn one_failing_connection_does_not_stop_the_others() {
     assert_eq!((good.count("/token"), bad.count("/token")), (6, 2));
 }
 
-/// R6, R7: killed while the provider thinks. Nobody knows whether it took the refresh token: the first tick after the token has
-/// expired does the work.
+/// R6, R7: killed while the provider thinks. Nobody knows whether it took the refresh token: the first tick after the
+/// token has expired does the work.
 #[test]
 fn a_sweep_that_is_killed_half_way_is_finished_by_the_next() {
     let clock = Clock::new();

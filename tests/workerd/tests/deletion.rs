@@ -1,5 +1,5 @@
-//! Losing power: deleted clients, lost scopes, deleted connections, changed keys. What is gone works nowhere, at once or
-//! within the promised lag; what is not gone is not lost.
+//! Losing power: deleted clients, lost scopes, deleted connections, changed keys. What is gone works nowhere, at once
+//! or within the promised lag; what is not gone is not lost.
 
 mod common;
 

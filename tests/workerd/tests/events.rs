@@ -1,5 +1,5 @@
-//! Events in the real runtime: told to a receiver that checks them with the library of Standard Webhooks, again and again
-//! until it has them, whatever ends in between.
+//! Events in the real runtime: told to a receiver that checks them with the library of Standard Webhooks, again and
+//! again until it has them, whatever ends in between.
 #![expect(clippy::unwrap_used, reason = "test: a failure is a failed test")]
 
 mod common;
@@ -128,8 +128,8 @@ fn a_message_is_genuine_and_its_link_works() {
     assert_kept_secret(&mut postern, "shop", &[path.rsplit('/').next().unwrap(), SECRETS[0], SECRETS[1]]);
 }
 
-/// R6: the receiver is down, then Postern dies while it is being told: the sweep alone tells it again, with the same id, and
-/// what came later comes after.
+/// R6: the receiver is down, then Postern dies while it is being told: the sweep alone tells it again, with the same
+/// id, and what came later comes after.
 #[test]
 fn the_sweep_tells_what_could_not_be_told() {
     let clock = Clock::new();

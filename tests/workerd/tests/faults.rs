@@ -31,8 +31,8 @@ fn assert_says_nothing(answer: &Answer) -> String {
     answer.header("X-Request-ID").unwrap().to_owned()
 }
 
-/// L4, T40, J19: a registry whose database is no database throws on every request. The answer names the request, the log
-/// has the cause.
+/// L4, T40, J19: a registry whose database is no database throws on every request. The answer names the request, the
+/// log has the cause.
 #[test]
 fn an_exception_in_the_registry_is_an_error_without_its_cause() {
     let mut postern = Postern::start(Setup::new());

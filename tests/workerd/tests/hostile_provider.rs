@@ -21,8 +21,8 @@ const SECRET: &str = "correct-horse_battery.staple";
 /// Longer than any back-off.
 const EIGHT_HOURS: i64 = 8 * 3_600;
 
-/// A definition that calls these statuses faults of the provider, which pass: five refusals in a row that nobody knows the
-/// meaning of would ask for a person.
+/// A definition that calls these statuses faults of the provider, which pass: five refusals in a row that nobody knows
+/// the meaning of would ask for a person.
 fn patient(definition: &str, statuses: &[u16]) -> String {
     let faults = statuses.iter().map(|status| format!("'{status}': provider")).collect::<Vec<_>>().join(", ");
     definition.replacen("configuration:\n", &format!("configuration:\n        faults: {{{faults}}}\n"), 1)
@@ -44,8 +44,8 @@ fn assert_untouched(trap: &TcpListener, name: &str) {
     assert!(matches!(touched, Err(ErrorKind::WouldBlock)), "{name}: {touched:?}");
 }
 
-/// S8, K15: no redirect is followed, whatever its status, while a code is exchanged, while a token is renewed, and while a
-/// service fetches its own; what listens on loopback hears nothing.
+/// S8, K15: no redirect is followed, whatever its status, while a code is exchanged, while a token is renewed, and
+/// while a service fetches its own; what listens on loopback hears nothing.
 #[test]
 fn a_redirect_to_loopback_makes_no_connection() {
     let (trap, locations) = trap();
@@ -153,8 +153,8 @@ fn an_echo_of_our_secrets_goes_nowhere() {
     assert_kept_secret(&mut postern, "shop", &[SECRET]);
 }
 
-/// S8, K15, L5, S15: the test of a connection calls the provider's API: it follows no redirect, waits ten seconds, reads a
-/// bounded part of the answer, whose status counts, and says no word of it; whatever came, the tokens stay.
+/// S8, K15, L5, S15: the test of a connection calls the provider's API: it follows no redirect, waits ten seconds,
+/// reads a bounded part of the answer, whose status counts, and says no word of it; whatever came, the tokens stay.
 #[test]
 fn a_hostile_api_fails_its_test_and_nothing_else() {
     let (trap, locations) = trap();

@@ -1,5 +1,5 @@
-//! Two instances of the Worker, each with a memory of its own as in two places of the network: what one has made the other
-//! knows with the next request, also where it has just said that there is no such thing.
+//! Two instances of the Worker, each with a memory of its own as in two places of the network: what one has made the
+//! other knows with the next request, also where it has just said that there is no such thing.
 
 mod common;
 

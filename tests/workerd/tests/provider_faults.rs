@@ -14,7 +14,8 @@ use common::{
 use serde_json::{Value, json};
 use workerd_tests::{Answer, Clock, Mock, MockAnswer, Postern, Setup};
 
-/// The life of a token of the mock, less a moment before the lead of ten minutes ends, whatever the jitter: due, not expired.
+/// The life of a token of the mock, less a moment before the lead of ten minutes ends, whatever the jitter: due, not
+/// expired.
 const DUE: i64 = 3_600 - 440;
 
 /// What the mock answers in trouble, by name.
@@ -186,8 +187,8 @@ fn a_provider_that_is_down_is_unreachable_and_nothing_more_is_said() {
     assert_eq!((refused.status, refused.text()), (hung_up.status, hung_up.text()));
 }
 
-/// K15: silence, before the answer and in the middle of it, and an answer that drips, end after ten seconds; meanwhile the
-/// connection answers everybody else.
+/// K15: silence, before the answer and in the middle of it, and an answer that drips, end after ten seconds; meanwhile
+/// the connection answers everybody else.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a deadline is measured")]
 fn a_provider_that_falls_silent_is_given_up_after_ten_seconds() {

@@ -1,5 +1,5 @@
-//! What happens to a connection while its provider thinks: the object lets other requests in, and none of them may bring
-//! back what is gone or lose what the provider gave.
+//! What happens to a connection while its provider thinks: the object lets other requests in, and none of them may
+//! bring back what is gone or lose what the provider gave.
 #![expect(clippy::unwrap_used, reason = "test: a failure is a failed test")]
 
 mod common;
@@ -73,8 +73,8 @@ impl Stage {
     }
 }
 
-/// R6: what was deleted does not come back with the provider's answer. There is nothing to revoke, so that the deletion does
-/// not wait for the renewal.
+/// R6: what was deleted does not come back with the provider's answer. There is nothing to revoke, so that the deletion
+/// does not wait for the renewal.
 #[test]
 fn a_connection_that_is_deleted_during_a_renewal_stays_deleted() {
     let stage = stage(2);

@@ -20,8 +20,8 @@ fn rotated(clock: &Clock, with_previous: bool) -> Setup {
     if with_previous { setup.set("APP_ENCRYPTION_KEYS_PREVIOUS", &previous) } else { setup }
 }
 
-/// A Postern with the old key and three connections: `shop` was authorized by a person, `service` by itself, and a person is
-/// on the way back to `begun`, with this state.
+/// A Postern with the old key and three connections: `shop` was authorized by a person, `service` by itself, and a
+/// person is on the way back to `begun`, with this state.
 fn start(clock: &Clock, mock: &Mock) -> (Postern, String, String) {
     let postern = Postern::start(Setup::new().clock(clock));
     let root = root(&postern);
@@ -60,7 +60,8 @@ fn last_sweep(postern: &Postern) -> [Value; 3] {
     ["resealed", "not_resealed", "sealed_with_another_key"].map(|name| report[name].clone())
 }
 
-/// E5: from one key to the other without a gap: nothing is lost, nobody is asked anew, and the old key is needed nowhere.
+/// E5: from one key to the other without a gap: nothing is lost, nobody is asked anew, and the old key is needed
+/// nowhere.
 #[test]
 fn a_rotation_moves_every_secret_to_the_new_key() {
     let (clock, mock) = (Clock::new(), provider(|_, _| None));

@@ -99,7 +99,8 @@ fn only_published_keys_are_believed() {
         postern.restart_with(setup(&clock, &keys));
         assert_eq!([&by_old, &by_new].map(|token| used(&postern, token)), [200, status]);
     }
-    // A key on its own that retires too early for new tokens: it signs none, and the old one, remembered or not, dies with it.
+    // A key on its own that retires too early for new tokens: it signs none, and the old one, remembered or not, dies
+    // with it.
     postern.restart_with(setup(&clock, &json!([key("derived", 0, 0, now + 600)])));
     drop(common::sign_in(&postern, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET).send().expect_status(503));
     let ready = postern.get("/ready").send().expect_status(503).json();
@@ -109,8 +110,8 @@ fn only_published_keys_are_believed() {
     assert_eq!((used(&postern, &by_old), published(&postern).len()), (401, 0));
 }
 
-/// T41, L1: a schedule that would lose tokens, or is none, is named by `/ready` and closes the service; its seeds are not
-/// told.
+/// T41, L1: a schedule that would lose tokens, or is none, is named by `/ready` and closes the service; its seeds are
+/// not told.
 #[test]
 fn a_bad_schedule_is_named_and_not_shown() {
     let clock = Clock::new();

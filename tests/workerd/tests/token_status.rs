@@ -1,4 +1,5 @@
-//! What a token is worth (RFC 7662) and its early end (RFC 7009): on the next request, in another instance, after a crash.
+//! What a token is worth (RFC 7662) and its early end (RFC 7009): on the next request, in another instance, after a
+//! crash.
 
 mod common;
 
@@ -38,8 +39,8 @@ fn client_with_token(postern: &Postern, root: &str, scopes: &[&str]) -> (Client,
     (client, token)
 }
 
-/// C15, C16, C17: a client learns about its own tokens, with `token:introspect` about all; nobody learns anything without
-/// credentials, or of a token that is not ours.
+/// C15, C16, C17: a client learns about its own tokens, with `token:introspect` about all; nobody learns anything
+/// without credentials, or of a token that is not ours.
 #[test]
 fn a_token_is_described_to_those_who_may_know() {
     let postern = Postern::start(Setup::new());
@@ -76,8 +77,8 @@ fn a_token_is_described_to_those_who_may_know() {
     assert_eq!(status(&postern, &server, &own), inactive);
 }
 
-/// R4, C15: revoked is revoked: at once, in another instance of the Worker, and after a crash; another token of the same
-/// client lives on; who is not the owner revokes nothing.
+/// R4, C15: revoked is revoked: at once, in another instance of the Worker, and after a crash; another token of the
+/// same client lives on; who is not the owner revokes nothing.
 #[test]
 fn a_revoked_token_is_dead_everywhere_and_stays_so() {
     let mut postern = Postern::start(Setup::new().twin());

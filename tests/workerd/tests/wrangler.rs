@@ -1,5 +1,5 @@
-//! One look at the same Worker through `wrangler dev`, with the repository's own `wrangler.toml`: what the other tests do
-//! in plain workerd holds for the development server that people start.
+//! One look at the same Worker through `wrangler dev`, with the repository's own `wrangler.toml`: what the other tests
+//! do in plain workerd holds for the development server that people start.
 #![expect(clippy::expect_used, clippy::panic, reason = "test: a failure is a failed test")]
 
 use std::fs;

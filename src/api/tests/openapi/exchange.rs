@@ -1,5 +1,5 @@
-//! Holds every request and answer of the tests against the document of the API: the status is one that the operation can
-//! answer, headers and body are as it says; and what was accepted is what it says is accepted.
+//! Holds every request and answer of the tests against the document of the API: the status is one that the operation
+//! can answer, headers and body are as it says; and what was accepted is what it says is accepted.
 
 use std::{
     collections::BTreeMap,

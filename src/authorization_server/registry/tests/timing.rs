@@ -3,7 +3,8 @@
 use super::*;
 use crate::{authorization_server::client::tests::rotation, protocol::secret::tests::COMPARISONS};
 
-/// M1: an unknown client costs the comparisons of a known one, and so do a right, a wrong, an old and an expired secret.
+/// M1: an unknown client costs the comparisons of a known one, and so do a right, a wrong, an old and an expired
+/// secret.
 #[test]
 fn every_secret_costs_the_same_comparisons() {
     let (registry, _) = registry();

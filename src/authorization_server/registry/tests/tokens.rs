@@ -36,7 +36,8 @@ fn a_token_is_revoked_by_its_own_client_only() {
     assert_eq!(act_as(&Registry::new(store), token(), "a", Action::Admit), RegistryReply::TokenUnusable);
 }
 
-/// C15, C18: a revocation that could not be stored leaves neither mark nor row, and no later one is written over another row.
+/// C15, C18: a revocation that could not be stored leaves neither mark nor row, and no later one is written over
+/// another row.
 #[test]
 fn a_revocation_that_was_not_stored_left_nothing() {
     let (registry, store) = registry();
@@ -59,7 +60,8 @@ fn a_revocation_that_was_not_stored_left_nothing() {
     assert_eq!(rows(&store)[0]["count"], 1);
 }
 
-/// C15: own tokens every client may ask about, those of others with `token:introspect`; the scope is what is left of it.
+/// C15: own tokens every client may ask about, those of others with `token:introspect`; the scope is what is left of
+/// it.
 #[test]
 fn a_token_is_known_to_its_client_and_to_introspectors() {
     let (registry, _) = registry();

@@ -1,5 +1,5 @@
-//! Client libraries that others wrote get our tokens and use them: `curl`, four of npm, one of crates.io, three of `PyPI`,
-//! each in the way that its documentation says (`tests/interop/clients.mjs`, `tests/interop/clients.py`).
+//! Client libraries that others wrote get our tokens and use them: `curl`, four of npm, one of crates.io, three of
+//! `PyPI`, each in the way that its documentation says (`tests/interop/clients.mjs`, `tests/interop/clients.py`).
 //!
 //! `npm run interop` makes the Python environment and runs the tests of the last three, which otherwise are ignored.
 #![expect(

@@ -133,8 +133,8 @@ pub(crate) fn live(postern: &Postern, token: &str, key: &str) -> String {
     text(&read(postern, token, key).expect_status(200).json(), "access_token")
 }
 
-/// Sends bytes over a connection of their own and returns the answer. Unlike `Request` it waits up to half a minute, and
-/// sends what no HTTP library would.
+/// Sends bytes over a connection of their own and returns the answer. Unlike `Request` it waits up to half a minute,
+/// and sends what no HTTP library would.
 #[track_caller]
 pub(crate) fn raw(postern: &Postern, bytes: &str) -> String {
     let address = postern.url();

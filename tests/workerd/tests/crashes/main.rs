@@ -1,6 +1,6 @@
-//! Crashes: Postern is killed (`kill -9`) at any moment of a renewal, at a provider that takes each refresh token once and
-//! ends the whole grant when one comes twice (`oidc-provider`). No connection is lost but where the answer was on its way, each
-//! of those is flagged, and no token is served that the provider refuses.
+//! Crashes: Postern is killed (`kill -9`) at any moment of a renewal, at a provider that takes each refresh token once
+//! and ends the whole grant when one comes twice (`oidc-provider`). No connection is lost but where the answer was on
+//! its way, each of those is flagged, and no token is served that the provider refuses.
 //!
 //! `POSTERN_CRASH_ROUNDS` names the rounds of chance, `POSTERN_CRASH_SEED` the chance.
 #![expect(
@@ -33,7 +33,8 @@ fn due() -> (World, String) {
     (world, token)
 }
 
-/// Sweeps until a renewal has come to this stage, then kills; what has not reached the provider by then is lost, or not.
+/// Sweeps until a renewal has come to this stage, then kills; what has not reached the provider by then is lost, or
+/// not.
 fn crash_at(world: &mut World, stage: Stage, loses: bool) {
     world.way.hold(stage, loses);
     let sweep = world.sweep();
@@ -57,8 +58,8 @@ fn assert_left_alone(world: &mut World, token: &str) {
     assert_eq!(world.way.passages().len(), 1, "{:#?}", world.way);
 }
 
-/// R6, K17: nothing was lost but a request. The old token is served until it expires, and only then the same refresh token is
-/// tried again.
+/// R6, K17: nothing was lost but a request. The old token is served until it expires, and only then the same refresh
+/// token is tried again.
 #[test]
 fn a_request_that_died_with_its_process_is_sent_again_when_the_token_is_over() {
     let (mut world, token) = due();
@@ -70,8 +71,8 @@ fn a_request_that_died_with_its_process_is_sent_again_when_the_token_is_over() {
     assert_eq!((passages.len(), &passages[0].sent), (2, &passages[1].sent));
 }
 
-/// R6, K17, K18: the provider has rotated the token and nobody knows the new one: the old access token is served until it
-/// expires, then a person is asked for. Such a person mends it.
+/// R6, K17, K18: the provider has rotated the token and nobody knows the new one: the old access token is served until
+/// it expires, then a person is asked for. Such a person mends it.
 #[test]
 fn an_answer_that_died_with_its_process_is_flagged_when_the_token_is_over() {
     for stage in [Stage::Asked, Stage::Acted] {

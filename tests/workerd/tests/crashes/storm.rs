@@ -1,5 +1,5 @@
-//! Rounds of chance: reads and a sweep of connections whose tokens are due or over, a kill at some moment of that, and the
-//! questions afterwards.
+//! Rounds of chance: reads and a sweep of connections whose tokens are due or over, a kill at some moment of that, and
+//! the questions afterwards.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -204,8 +204,8 @@ impl Storm {
         }
     }
 
-    /// Fails if a refresh token that may be used up was sent again, of the renewals after the first so many, while the access
-    /// token lives: a strict provider ends both.
+    /// Fails if a refresh token that may be used up was sent again, of the renewals after the first so many, while the
+    /// access token lives: a strict provider ends both.
     fn assert_no_token_sent_twice(&self, before: usize) {
         let passages = self.world.way.passages().split_off(before);
         for (number, first) in passages.iter().enumerate().filter(|(_, each)| self.doubtful.contains(&each.key)) {

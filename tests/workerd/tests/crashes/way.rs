@@ -1,5 +1,5 @@
-//! The way from Postern to its provider: one gate per connection. It delays what passes, knows how far each renewal came,
-//! and may lose what was on its way when Postern died.
+//! The way from Postern to its provider: one gate per connection. It delays what passes, knows how far each renewal
+//! came, and may lose what was on its way when Postern died.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -100,8 +100,8 @@ impl Way {
         })
     }
 
-    /// From now on each renewal waits at this stage until Postern is dead; then what has not reached the provider is lost, or
-    /// not.
+    /// From now on each renewal waits at this stage until Postern is dead; then what has not reached the provider is
+    /// lost, or not.
     pub(crate) fn hold(&self, stage: Stage, loses: bool) {
         let mut journal = self.lock();
         (journal.hold, journal.loses) = (Some(stage), Some(loses));

@@ -1,5 +1,5 @@
-//! One Postern, one strict provider, some connections with a gate each, one clock; and the question that is asked after each
-//! crash: is what Postern says about a connection true?
+//! One Postern, one strict provider, some connections with a gate each, one clock; and the question that is asked after
+//! each crash: is what Postern says about a connection true?
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -78,7 +78,8 @@ impl World {
         drop(self.postern.get(&back[Position::BeforePath..]).send().expect_status(200));
     }
 
-    /// Kills Postern, waits until nothing is on its way any more, and starts it again. Tells the number of the ended life.
+    /// Kills Postern, waits until nothing is on its way any more, and starts it again. Tells the number of the ended
+    /// life.
     pub(crate) fn crash(&mut self) -> usize {
         self.way.at_once(|| self.postern.kill());
         self.gates.iter().for_each(Mock::settle);

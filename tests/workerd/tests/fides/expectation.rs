@@ -38,8 +38,8 @@ pub(crate) fn compare(expected: &Value, answer: &Answer) -> Result<(), String> {
     }
 }
 
-/// Whether two headers tell a client the same: the media type, the scheme of the challenge (RFC 6750 §3 wants a parameter
-/// beside it), the set of methods. Others are not compared.
+/// Whether two headers tell a client the same: the media type, the scheme of the challenge (RFC 6750 §3 wants a
+/// parameter beside it), the set of methods. Others are not compared.
 fn same_header(name: &str, recorded: &str, own: &str) -> bool {
     let methods = |list: &str| {
         let mut methods: Vec<_> = list.split(',').map(|method| method.trim().to_owned()).collect();

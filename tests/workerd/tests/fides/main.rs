@@ -1,9 +1,9 @@
-//! What a real Fides was asked and answered, asked again: Postern with `FIDES_COMPATIBILITY=true` answers the same, or as
-//! `fixtures/fides/differences.json` says, for the reason of a row in the README.
+//! What a real Fides was asked and answered, asked again: Postern with `FIDES_COMPATIBILITY=true` answers the same, or
+//! as `fixtures/fides/differences.json` says, for the reason of a row in the README.
 //!
 //! `fixtures/fides/requests.json` is a small sample of our own. `POSTERN_FIDES_SAMPLE` names a larger one in the same
-//! format, recorded from a running Fides (an absolute path); what its cases start from, and no case of it makes, is made by
-//! `fixtures/fides/preparation.json`.
+//! format, recorded from a running Fides (an absolute path); what its cases start from, and no case of it makes, is
+//! made by `fixtures/fides/preparation.json`.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test: a failure is a failed test")]
 
 #[path = "../common/mod.rs"]
@@ -166,7 +166,8 @@ fn replay(sample: &Value, differences: &Differences) -> (Vec<String>, Vec<String
     (names, faults)
 }
 
-/// T9, T10, T14, B3, B7, B9: the switch makes Postern a drop-in, but for the differences that are listed with their reasons.
+/// T9, T10, T14, B3, B7, B9: the switch makes Postern a drop-in, but for the differences that are listed with their
+/// reasons.
 #[test]
 fn recorded_requests_are_answered_as_recorded_or_as_the_list_of_differences_says() {
     let differences = Differences::read(DIFFERENCES, README);

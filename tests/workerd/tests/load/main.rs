@@ -1,5 +1,5 @@
-//! Load on every route of the API at once, by a program that others wrote, for a minute and more: nothing fails, nothing is
-//! left out, and the process does not grow.
+//! Load on every route of the API at once, by a program that others wrote, for a minute and more: nothing fails,
+//! nothing is left out, and the process does not grow.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test: a failure is a failed test")]
 
 #[path = "../common/mod.rs"]
@@ -21,16 +21,16 @@ const CONNECTIONS: usize = 64;
 /// How long it takes unless `POSTERN_LOAD_SECONDS` says otherwise.
 const SECONDS: usize = 60;
 
-/// How often each connection goes through all the flows before anything is measured: until the runtime has what it needs
-/// for so many connections and objects.
+/// How often each connection goes through all the flows before anything is measured: until the runtime has what it
+/// needs for so many connections and objects.
 const ROUNDS: usize = 3;
 
 /// The seconds after which what is measured counts.
 const WARM_UP: usize = 15;
 
-/// How much the process may grow while it is measured, in KiB. Measured: waves of 10 to 25 MiB, as the collector comes and
-/// goes, around 310 MiB, and 13 MiB more after ten minutes and 350,000 requests. A KiB lost with each of the 35,000 requests
-/// of a minute is more than this.
+/// How much the process may grow while it is measured, in KiB. Measured: waves of 10 to 25 MiB, as the collector comes
+/// and goes, around 310 MiB, and 13 MiB more after ten minutes and 350,000 requests. A KiB lost with each of the 35,000
+/// requests of a minute is more than this.
 const GROWTH: f64 = 32_768.0;
 
 /// Every operation that the API describes (`/openapi.json`): method and path.
@@ -63,8 +63,8 @@ fn steady_provider() -> Mock {
 }
 
 /// What must not come over the connections of the load, until told to stop: wrong secrets, which count against their
-/// address, each from one of many; bodies over the limit, which end their connection; HEAD, whose answers the program does
-/// not understand. Returns how often.
+/// address, each from one of many; bodies over the limit, which end their connection; HEAD, whose answers the program
+/// does not understand. Returns how often.
 fn annoy(postern: &Postern, id: &str, goes_on: &AtomicBool) -> usize {
     let body = " ".repeat(16 * 1024 + 1);
     let head =
@@ -106,9 +106,9 @@ fn run(load: &Counterpart, postern: &Postern, input: &Value) -> (Vec<f64>, Value
     (memory, load.ask("report", &Value::Null))
 }
 
-/// Fails unless every request was answered in time and as it should be. The runtime ends a connection that seems idle for
-/// five seconds (RFC 9112 §9.5), and where it has no processor for as long it does not see that there is a request: one
-/// in a thousand may be lost to that.
+/// Fails unless every request was answered in time and as it should be. The runtime ends a connection that seems idle
+/// for five seconds (RFC 9112 §9.5), and where it has no processor for as long it does not see that there is a request:
+/// one in a thousand may be lost to that.
 #[track_caller]
 fn assert_answered(told: &Value) {
     assert_eq!(told["unexpected"], json!([]), "answers that are not as they should be");
@@ -145,8 +145,8 @@ fn growth_is_told_from_waves() {
     assert!(samples(|second| if second < 50 { 300_000.0 } else { 340_000.0 })[1] > GROWTH);
 }
 
-/// RFC 6749, RFC 9110 §15.6: no answer is an accident, whatever is asked at the same time, and what a request needs is given
-/// back.
+/// RFC 6749, RFC 9110 §15.6: no answer is an accident, whatever is asked at the same time, and what a request needs is
+/// given back.
 #[test]
 #[ignore = "npm run interop"]
 fn every_route_under_load_neither_fails_nor_grows() {

@@ -1,7 +1,7 @@
-//! The `OpenAPI` document that Postern publishes, against Postern in real workerd: `schemathesis` (`PyPI`) makes requests of
-//! the document, good and bad ones, and judges each answer by it, with every check that it has. What there is for the
-//! requests to meet is made in `stage.rs`; what schemathesis is told is in `tests/interop/schemathesis.toml` and
-//! `tests/interop/schemathesis_hooks.py`.
+//! The `OpenAPI` document that Postern publishes, against Postern in real workerd: `schemathesis` (`PyPI`) makes
+//! requests of the document, good and bad ones, and judges each answer by it, with every check that it has. What there
+//! is for the requests to meet is made in `stage.rs`; what schemathesis is told is in `tests/interop/schemathesis.toml`
+//! and `tests/interop/schemathesis_hooks.py`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test: a failure is a failed test")]
 
 #[path = "../common/mod.rs"]
@@ -25,8 +25,8 @@ const EXAMPLES: u32 = 100;
 /// How long it may take in all.
 const DEADLINE: Duration = Duration::from_hours(1);
 
-/// No 5xx, no undocumented status, content type, header or body; what the document forbids is refused, what it allows is
-/// not; every route is reached, and answers with success at least once.
+/// No 5xx, no undocumented status, content type, header or body; what the document forbids is refused, what it allows
+/// is not; every route is reached, and answers with success at least once.
 #[test]
 #[ignore = "npm run interop"]
 fn every_answer_is_one_that_the_document_promises() {

@@ -1,5 +1,6 @@
-//! Faults that a real server's own answers carry, by the hooks of `oauth2-mock-server`: what readers are told, where the
-//! renewals stand, how often the provider is asked, and that all is well again once the provider is, without anybody.
+//! Faults that a real server's own answers carry, by the hooks of `oauth2-mock-server`: what readers are told, where
+//! the renewals stand, how often the provider is asked, and that all is well again once the provider is, without
+//! anybody.
 
 use std::ops::RangeInclusive;
 use std::thread;
@@ -14,8 +15,8 @@ use crate::stage::{ACCESS_TTL, KEY, READERS, Stage};
 /// Life of a token about which nothing unusual is said, in seconds.
 const TTL: i64 = ACCESS_TTL as i64;
 
-/// How long the first back-off of a fault is, in seconds, if the provider does not say: half a minute, and up to a quarter
-/// more.
+/// How long the first back-off of a fault is, in seconds, if the provider does not say: half a minute, and up to a
+/// quarter more.
 const FIRST: RangeInclusive<i64> = 30..=38;
 
 /// How long the operator's fault waits.
@@ -138,8 +139,8 @@ fn connected() -> Stage {
     stage
 }
 
-/// Many read at once when the token has expired; then one more, and the cron: the provider is asked once, and everybody is
-/// told the same.
+/// Many read at once when the token has expired; then one more, and the cron: the provider is asked once, and everybody
+/// is told the same.
 #[track_caller]
 fn assert_told(stage: &Stage, name: &str, status: u16) {
     let before = calls(stage);

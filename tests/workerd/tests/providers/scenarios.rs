@@ -149,8 +149,8 @@ pub(crate) fn wrong_secret(server: Server) {
     assert_eq!(stage.api(&stage.live()), 200);
 }
 
-/// RFC 6749 §2.3.1 has a secret form-encoded in the header. A server that does not decode it refuses one with odd characters,
-/// which is said, and takes it in the form.
+/// RFC 6749 §2.3.1 has a secret form-encoded in the header. A server that does not decode it refuses one with odd
+/// characters, which is said, and takes it in the form.
 pub(crate) fn odd_secret(server: Server) {
     let stage = Stage::start(Server { client_secret: ODD_SECRET, ..server });
     stage.connect_machine();

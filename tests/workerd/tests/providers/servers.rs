@@ -33,7 +33,8 @@ pub(crate) struct Server {
     pub(crate) declined: &'static str,
     /// The error of a code without verifier: RFC 7636 §4.6 names one for a wrong verifier only.
     pub(crate) unverified: &'static str,
-    /// The statuses of the rightful callback and of a read after somebody else has tried its code with a guessed verifier.
+    /// The statuses of the rightful callback and of a read after somebody else has tried its code with a guessed
+    /// verifier.
     pub(crate) after_a_guess: [u16; 2],
 }
 
@@ -61,8 +62,8 @@ pub(crate) const NODE_OAUTH: Server = Server {
     code: include_str!("../../../interop/node_oauth_code.yml"),
     machine: include_str!("../../../interop/node_oauth_machine.yml"),
     machine_client: "saas-machine",
-    // It takes Basic credentials as they are sent. RFC 6749 §2.3.1 has them form-encoded, which leaves only these as they
-    // are.
+    // It takes Basic credentials as they are sent. RFC 6749 §2.3.1 has them form-encoded, which leaves only these as
+    // they are.
     client_secret: "no-odd.characters_at~all-1234567890",
     token_path: "/token",
     withdrawal_path: "/withdraw",
@@ -72,8 +73,8 @@ pub(crate) const NODE_OAUTH: Server = Server {
     after_a_guess: [400, 409],
 };
 
-/// The npm package `oauth2-mock-server`, for what needs no more than it has: it authenticates nobody, asks nobody, takes any
-/// refresh token and forgets none. It is here for the faults that it is ordered to have.
+/// The npm package `oauth2-mock-server`, for what needs no more than it has: it authenticates nobody, asks nobody,
+/// takes any refresh token and forgets none. It is here for the faults that it is ordered to have.
 pub(crate) const MOCK: Server = Server {
     url: "https://mock.example",
     program: Program::Mock,

@@ -193,8 +193,8 @@ impl Stage {
         assert_eq!(refused.get("error"), Some(&json!("invalid_grant")), "{refused}");
     }
 
-    /// Lets the live token expire and has it renewed, by many reads at once: all get the same, good token, and the old one
-    /// is dead at the provider. A refresh token that came twice would end the grant there.
+    /// Lets the live token expire and has it renewed, by many reads at once: all get the same, good token, and the old
+    /// one is dead at the provider. A refresh token that came twice would end the grant there.
     pub(crate) fn renew(&self, old: &str) -> String {
         self.let_expire();
         let new = self.live_for_all();

@@ -122,8 +122,8 @@ fn ticks_at_the_same_moment_renew_each_connection_once() {
     assert_eq!(mock.count("/token"), 24);
 }
 
-/// R6, E8: a connection is deleted while its renewal waits for the provider. What then comes is given back to the provider,
-/// and nothing is left: no connection, no row, no look of the sweep.
+/// R6, E8: a connection is deleted while its renewal waits for the provider. What then comes is given back to the
+/// provider, and nothing is left: no connection, no row, no look of the sweep.
 #[test]
 fn a_renewal_that_outlives_its_connection_leaves_nothing_behind() {
     let clock = Clock::new();
@@ -169,8 +169,8 @@ fn a_renewal_that_outlives_its_connection_leaves_nothing_behind() {
     assert_eq!(postern.sql("Directory", "directory", "SELECT count(*) FROM connection"), json!([[0]]));
 }
 
-/// K18: five connections fail at a provider; the others do not even ask. After half a minute one goes to see, and when that
-/// works all go.
+/// K18: five connections fail at a provider; the others do not even ask. After half a minute one goes to see, and when
+/// that works all go.
 #[test]
 fn a_provider_that_is_down_is_asked_by_one_connection_for_all() {
     let keys = ["a", "b", "c", "d", "e", "f", "g"];
@@ -232,8 +232,8 @@ fn one_connection_that_fails_again_and_again_stops_no_other() {
     assert_eq!(scene.live("good").1, "good");
 }
 
-/// K18: the client is refused: no other connection with the same client asks, and none is condemned. With a new secret the
-/// one that has it goes at once.
+/// K18: the client is refused: no other connection with the same client asks, and none is condemned. With a new secret
+/// the one that has it goes at once.
 #[test]
 fn a_client_that_is_refused_once_is_not_tried_for_the_others() {
     let scene = Scene::new(&[]);

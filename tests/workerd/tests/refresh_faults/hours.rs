@@ -23,8 +23,8 @@ fn short_lived() -> MockAnswer {
     MockAnswer::json(200, &answer)
 }
 
-/// A connection to a mock whose first token is over in seconds, in true time, and whose next ones live for an hour. (An alarm
-/// goes by true time from when the process started.)
+/// A connection to a mock whose first token is over in seconds, in true time, and whose next ones live for an hour. (An
+/// alarm goes by true time from when the process started.)
 fn short(setup: Setup) -> Scene {
     let mut scene = Scene::of(setup, &[]);
     scene.answers(Some(short_lived()));
@@ -95,8 +95,8 @@ fn an_alarm_comes_back_after_the_back_off() {
     assert_eq!((scene.live("shop").0, scene.last_sent()), (access(3), Some(refresh(1))));
 }
 
-/// R9: while the provider's answer is on its way, time passes, or the clock is set: a token lives from when it was asked for,
-/// not from when it came.
+/// R9: while the provider's answer is on its way, time passes, or the clock is set: a token lives from when it was
+/// asked for, not from when it came.
 #[test]
 fn a_token_is_not_served_longer_than_its_provider_made_it_for() {
     let clock = Clock::new();
@@ -143,7 +143,8 @@ fn a_clock_that_jumps_ahead_costs_one_renewal() {
     }
 }
 
-/// R9: the clock is set back: the token is served on, renewed once because nobody knows any more when it ends, and no more.
+/// R9: the clock is set back: the token is served on, renewed once because nobody knows any more when it ends, and no
+/// more.
 #[test]
 fn a_clock_that_jumps_back_costs_one_renewal() {
     for restart in [false, true] {

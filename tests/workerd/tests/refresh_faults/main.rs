@@ -1,5 +1,5 @@
-//! The state machine of a connection's renewals, row by row, in workerd: what each fault of a provider makes of a connection,
-//! what readers get meanwhile, how often the provider is asked, and how it ends.
+//! The state machine of a connection's renewals, row by row, in workerd: what each fault of a provider makes of a
+//! connection, what readers get meanwhile, how often the provider is asked, and how it ends.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test: a failure is a failed test")]
 
 #[path = "../common/mod.rs"]
@@ -80,7 +80,8 @@ fn met(row: &Row) -> Scene {
     scene
 }
 
-/// Readers get the token while it lives, whoever comes and whatever process answers, and the provider is not asked again.
+/// Readers get the token while it lives, whoever comes and whatever process answers, and the provider is not asked
+/// again.
 #[track_caller]
 fn assert_served(scene: &mut Scene, row: &Row) {
     for _ in 0..2 {
@@ -166,7 +167,8 @@ fn a_provider_that_says_when_to_come_again_is_left_alone_until_then() {
     }
 }
 
-/// K15, K17: whether the provider took the refresh token is not known: it is not sent again before the access token has expired.
+/// K15, K17: whether the provider took the refresh token is not known: it is not sent again before the access token has
+/// expired.
 #[test]
 fn after_a_lost_answer_the_refresh_token_is_not_sent_again_while_the_access_token_lives() {
     for row in [

@@ -37,8 +37,8 @@ pub(crate) fn with_keys(clock: &Clock, current: &str, other: &str) -> Setup {
     setup(clock).set("APP_ENCRYPTION_KEY", current).set("APP_ENCRYPTION_KEYS_PREVIOUS", &others)
 }
 
-/// An element of `SIGNING_KEYS`: a key of the seed that [`Key::ed25519`] makes of a number, or the derived one; when it is
-/// published, signs and retires.
+/// An element of `SIGNING_KEYS`: a key of the seed that [`Key::ed25519`] makes of a number, or the derived one; when it
+/// is published, signs and retires.
 type Scheduled = (Option<u8>, i64, i64, Option<i64>);
 
 /// `SIGNING_KEYS`.

@@ -1,5 +1,5 @@
-//! Resource servers that check our access tokens (RFC 9068 §4) with libraries that others wrote, which know nothing but the
-//! issuer: in real processes that live through a test, with the cache of keys that the library has.
+//! Resource servers that check our access tokens (RFC 9068 §4) with libraries that others wrote, which know nothing but
+//! the issuer: in real processes that live through a test, with the cache of keys that the library has.
 #![expect(clippy::indexing_slicing, clippy::expect_used, clippy::panic, reason = "test: a failure is a failed test")]
 
 #[path = "../common/mod.rs"]
@@ -85,8 +85,8 @@ library!(jsonwebtoken, JsonWebToken);
 library!(pyjwt, PyJwt, ignore = "npm run interop");
 library!(joserfc, Joserfc, ignore = "npm run interop");
 
-/// RFC 6750 §3.1: the guard of a server that others wrote tells apart a token that is none, one without the scope, and no
-/// token.
+/// RFC 6750 §3.1: the guard of a server that others wrote tells apart a token that is none, one without the scope, and
+/// no token.
 #[test]
 fn express_routes_want_their_scopes() {
     scenarios::express_routes_want_their_scopes();

@@ -89,7 +89,8 @@ pub(crate) fn a_token_is_good_for_its_lifetime(library: Library) {
     verifier.accept(&deployment.token());
 }
 
-/// One verifier through all of it: its kept keys grow old, so it has the new one before that signs, and needs nobody then.
+/// One verifier through all of it: its kept keys grow old, so it has the new one before that signs, and needs nobody
+/// then.
 pub(crate) fn a_planned_rotation_loses_no_token(library: Library) {
     let clock = Clock::new();
     let begin = clock.now();
