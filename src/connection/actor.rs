@@ -136,6 +136,8 @@ pub struct Actor<P> {
     paused: RefCell<Option<(UnixSeconds, Fault)>>,
     /// When the alarm is set to ring.
     alarm: Cell<Option<UnixSeconds>>,
+    /// The first of the ordered credentials that the last renewal had no time for; none of them: 0, the first.
+    untried: Cell<usize>,
     /// What was wrong with the last answer that gave no tokens, for the log.
     problem: RefCell<Option<AnswerProblem>>,
     /// Rows written since a renewal was last told of: of this connection, of the directory.
@@ -171,6 +173,7 @@ impl<P: ObjectPorts> Actor<P> {
             unsaved: RefCell::default(),
             paused: RefCell::default(),
             alarm: Cell::default(),
+            untried: Cell::default(),
             problem: RefCell::default(),
             rows: Cell::default(),
             revision: Cell::default(),

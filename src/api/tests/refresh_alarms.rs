@@ -175,6 +175,11 @@ fn what_is_wrong_with_an_answer_is_in_the_log() {
     host.wait(3_600);
     assert_eq!(host.live("shop"), found(2));
     assert_eq!(host.last_line(), (1, line("good", (3, 2))));
+    // What is wrong with another answer is none of its.
+    host.provider_answers([refusal(401, "invalid_client"), Err(ProviderFailure::TimedOut)]);
+    host.wait(3_600);
+    let _ = host.live("shop");
+    assert_eq!((&host.last_line().1["fault"], &host.last_line().1["problem"]), (&json!("timed_out"), &Value::Null));
 }
 
 /// Client credentials need no intent; without alarms there is a row less.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Host,
+    Host, authorized,
     event_delivery::{WEBHOOK, answers, listening, status, sweep, told, told_kinds},
     events::{events, kinds},
     stage::{CODE_FLOW, DUE, answer, refusal, tokens},
@@ -149,6 +149,23 @@ fn a_connection_that_is_made_to_wait_is_not_due_again_with_each_write() {
     assert_eq!((next_at(), host.sweep(), host.requests()), (before, report(&[]), 3));
     let further = json!({ "provider_credentials": [{ "client_secret": "canary-new" }] });
     assert_eq!(host.as_root("PATCH", "/connection/k1/secret?verify=false", &further).status, 200);
+    host.provider_answers([answer(200, &tokens(2))]);
+    assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("renewed", 1)]), 4));
+}
+
+/// Secrets that come while the breakers are asked do not wait for what the former ones met with.
+#[test]
+fn secrets_that_come_while_the_breakers_are_asked_wait_for_nothing() {
+    let host = with_services(2);
+    host.provider_answers([refusal(401, "invalid_client")]);
+    host.wait(3_600);
+    assert_eq!(host.live("k0").0, 502);
+    host.memory.slow_breakers();
+    let further = json!({ "provider_credentials": [{ "client_secret": "canary-new" }] });
+    let patch = authorized("PATCH", "/api/v1/connection/k1/secret?verify=false", &host.root(), &further);
+    let answers = host.send_all(&[host.reading("k1"), patch]);
+    assert_eq!((answers[0].status, answers[1].status), (502, 200));
+    assert_eq!(host.requests(), 3);
     host.provider_answers([answer(200, &tokens(2))]);
     assert_eq!((host.sweep(), host.requests()), (report(&[("due", 1), ("renewed", 1)]), 4));
 }

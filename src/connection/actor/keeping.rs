@@ -45,15 +45,19 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Sends a request with the first of the ordered credentials, and with the next one when the provider refuses the
-    /// client and there is time for it.
+    /// client. When the time for that is over, the last refusal is what is said, and the next time begins with those that
+    /// are left.
     pub(super) async fn exchange_in_order(
         &self,
         definition: &Definition,
-        requests: Vec<(u8, ProviderRequest)>,
+        mut requests: Vec<(u8, ProviderRequest)>,
     ) -> Result<(TokenAnswer, u8), Failed> {
         let (mut failed, began_at) = ((Fault::NotSendable, None), self.ports.now());
-        for (credentials, request) in requests {
+        let (all, first) = (requests.len(), self.untried.take());
+        requests.rotate_left(first.min(all));
+        for (place, (credentials, request)) in (first..).zip(requests) {
             if self.ports.now().since(began_at) >= SEQUENCE {
+                self.untried.set(place % all);
                 break;
             }
             match self.exchange(definition, request).await {
@@ -67,6 +71,7 @@ impl<P: ObjectPorts> Actor<P> {
 
     /// Sends a request and reads the answer.
     async fn exchange(&self, definition: &Definition, request: ProviderRequest) -> Result<TokenAnswer, Failed> {
+        self.problem.take();
         // A token's life begins when the provider makes it, which may be any moment from now on.
         let asked_at = self.ports.now();
         let response = self.ports.send(request).await.map_err(|failure| (failure.into(), None))?;

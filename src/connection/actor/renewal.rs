@@ -165,7 +165,11 @@ impl<P: ObjectPorts> Actor<P> {
             Admission::Wait { until, fault } => {
                 // Whom it paused does not come all at once.
                 let [jitter] = random()?;
-                self.paused.replace(Some((until.plus(Seconds(u64::from(jitter) / 8)), fault.clone())));
+                let current = self.existing()?;
+                // What has come meanwhile waits for nothing.
+                if (&current.secrets, &current.definition) == (&record.secrets, &record.definition) {
+                    self.paused.replace(Some((until.plus(Seconds(u64::from(jitter) / 8)), fault.clone())));
+                }
                 return Err(Refusal::Provider(fault).into());
             }
         }; // 1
@@ -178,7 +182,9 @@ impl<P: ObjectPorts> Actor<P> {
             self.store(record, &[Part::Condition])?; // 2
         }
         let answer = self.exchange_in_order(&attempt.definition, attempt.requests).await; // 3
-        let outcome = outcome(&attempt.definition, answer.as_ref().err());
+        // Of credentials, nothing is known before all have been tried.
+        let is_tried = self.untried.get() == 0;
+        let outcome = if is_tried { outcome(&attempt.definition, answer.as_ref().err()) } else { Outcome::Worked };
         let settled = match answer {
             Ok((answer, credentials)) => {
                 let secrets = record.secrets.clone();

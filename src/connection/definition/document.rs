@@ -57,7 +57,7 @@ pub(super) fn read(document: &Value, issues: &mut Issues) -> Option<Definition> 
     root.object(issues)?;
     let key = root.member("fides_key");
     let fides_key = key.text(issues);
-    // It stands in no path and is looked up nowhere, so that its alphabet is all that counts.
+    // It stands in no path, so that its alphabet is all that counts.
     if let Some(Err(problem)) = fides_key.map(check_alphabet) {
         issues.push(key.issue(problem));
     }
