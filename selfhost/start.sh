@@ -7,7 +7,7 @@
 #   POSTERN_STATE    where state lives, by default state: made if it is missing, for this user alone
 #   POSTERN_CRON     the cron socket, by default 127.0.0.1:8788: never where the public can reach it
 #
-# Arguments go to workerd.
+# Arguments go to workerd; never say these three there, where lock and clean-up below do not see them.
 set -eu
 cd "$(dirname "$0")"
 socket=${POSTERN_SOCKET:-postern.sock}
@@ -19,15 +19,13 @@ umask 007
 mkdir -p "$state"
 chmod 700 "$state"
 
-set -- ./workerd serve --experimental --socket-addr="http=unix:$socket" --socket-addr="cron=$cron" \
-  --directory-path="state=$state" "$@" postern.capnp
-
-# One process at a time. The kernel lets go of the lock when workerd ends, however it ends.
-if flock --help 2>&1 | grep -q -- --no-fork; then
-  flock --nonblock "$state/.lock" true || { echo "error: another process serves the state in $state" >&2; exit 1; }
-  set -- flock --no-fork --nonblock "$state/.lock" "$@"
+# One process at a time. workerd inherits the lock, and the kernel lets go of it when workerd ends, however it ends.
+if command -v flock >/dev/null; then
+  exec 9>"$state/.lock"
+  flock -n 9 || { echo "error: another process serves the state in $state" >&2; exit 1; }
 fi
 
 # A process that was killed leaves its socket behind, and workerd does not take it over.
 if [ -S "$socket" ]; then rm "$socket"; fi
-exec "$@"
+exec ./workerd serve --experimental --socket-addr="http=unix:$socket" --socket-addr="cron=$cron" \
+  --directory-path="state=$state" "$@" postern.capnp
