@@ -19,10 +19,12 @@ umask 007
 mkdir -p "$state"
 chmod 700 "$state"
 
-# One process at a time. workerd inherits the lock, and the kernel lets go of it when workerd ends, however it ends.
-if command -v flock >/dev/null; then
-  exec 9>"$state/.lock"
-  flock -n 9 || { echo "error: another process serves the state in $state" >&2; exit 1; }
+# One process at a time: this starts itself again with the lock, which workerd inherits, and the kernel lets go of it when
+# workerd ends, however it ends.
+if [ -z "${POSTERN_LOCKED-}" ] && flock --help 2>&1 | grep -q -- --no-fork; then
+  flock --nonblock "$state/.lock" true || { echo "error: another process serves the state in $state" >&2; exit 1; }
+  export POSTERN_LOCKED=yes
+  exec flock --no-fork --nonblock "$state/.lock" "./${0##*/}" "$@"
 fi
 
 # A process that was killed leaves its socket behind, and workerd does not take it over.
