@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use js_sys::{Array, JSON, Object, Reflect, Uint8Array, global};
+use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 use worker::{
-    wasm_bindgen::{JsCast, JsValue},
+    wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen},
     wasm_bindgen_futures::JsFuture,
 };
 use zeroize::Zeroizing;
@@ -19,6 +19,13 @@ use crate::{
 
 /// Before the seed, the rest of a private key of Ed25519 (RFC 8410 §7).
 const PRIVATE_KEY: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+
+#[wasm_bindgen]
+extern "C" {
+    /// The platform's cryptography.
+    #[wasm_bindgen(thread_local_v2, js_name = crypto)]
+    static CRYPTO: Crypto;
+}
 
 thread_local! {
     /// The private keys that this isolate has imported, by their seeds.
@@ -46,7 +53,7 @@ fn failed(error: &JsValue) -> PortError {
 
 /// The public half of the key of a seed.
 async fn public_half(seed: &[u8; 32]) -> Result<Jwk, JsValue> {
-    let subtle = subtle()?;
+    let subtle = subtle();
     let document = JsFuture::from(subtle.export_key("jwk", &private_key(&subtle, seed, true).await?)?).await?;
     let x = Reflect::get(&document, &"x".into())?.as_string().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let public: Option<[u8; 32]> = x.and_then(|bytes| bytes.try_into().ok());
@@ -55,7 +62,7 @@ async fn public_half(seed: &[u8; 32]) -> Result<Jwk, JsValue> {
 
 /// Signs by the key of a seed.
 async fn sign(seed: &[u8; 32], message: &[u8]) -> Result<[u8; 64], JsValue> {
-    let subtle = subtle()?;
+    let subtle = subtle();
     let key = signing_key(&subtle, seed).await?;
     // A copy: the module's own memory may move while the platform reads.
     let signed = subtle.sign_with_str_and_js_u8_array("Ed25519", &key, &Uint8Array::from(message))?;
@@ -87,7 +94,7 @@ async fn private_key(subtle: &SubtleCrypto, seed: &[u8; 32], extractable: bool) 
 
 /// Imports the key and verifies.
 async fn verify(key: &Jwk, message: &[u8], signature: &[u8; 64]) -> Result<bool, JsValue> {
-    let (subtle, algorithm) = (subtle()?, parameters(key.algorithm())?);
+    let (subtle, algorithm) = (subtle(), parameters(key.algorithm())?);
     let key = match import(&subtle, key, &algorithm).await {
         Ok(key) => key,
         // The coordinates are no point: `DataError` by the standard, the other one in workerd.
@@ -118,9 +125,8 @@ fn parameters(algorithm: Algorithm) -> Result<Object, JsValue> {
 }
 
 /// `crypto.subtle`.
-fn subtle() -> Result<SubtleCrypto, JsValue> {
-    let crypto: Crypto = Reflect::get(&global(), &"crypto".into())?.unchecked_into();
-    Ok(crypto.subtle())
+fn subtle() -> SubtleCrypto {
+    CRYPTO.with(Crypto::subtle)
 }
 
 /// The kind of an exception; its text stays here.
