@@ -70,6 +70,7 @@ export const notes = [
   'Ratios are medians of each round\'s. CPU is the server\'s own, per request: a busy machine distorts it least.',
   'Before that, each case is warmed up at the largest number of connections (--warm-up): V8 goes on optimizing a wasm',
   'module for some 10 to 20 s of load, which the cases of one server share.',
+  'The bare object hop is that of an empty Worker as worker-build makes it; Postern has an entry of its own.',
   'The guarded route is GET /api/v1/oauth/client/{own id}/scope. The Worker in JavaScript does the least that a token',
   'request needs: no budgets, no audit, one way to authenticate. oidc-provider has its store in memory, writes no log,',
   'and signs with Ed25519 as the others do.',
