@@ -2,12 +2,15 @@
 //! whatever comes after a trap gets a new instance, and objects that were made in it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "test: a failure is a failed test")]
 
+mod common;
+
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::{client, root};
 use serde_json::json;
 use tempfile::TempDir;
 use workerd_tests::{Postern, Setup};
@@ -16,13 +19,13 @@ use workerd_tests::{Postern, Setup};
 const PLACES: [&str; 2] = ["/", "/object"];
 
 /// The root of the repository.
-fn root() -> &'static Path {
+fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository")
 }
 
 /// Runs a tool of `node_modules`.
 fn run(tool: &str, arguments: &[String]) {
-    let mut command = Command::new(root().join("node_modules/.bin").join(tool));
+    let mut command = Command::new(repository().join("node_modules/.bin").join(tool));
     let output = command.args(arguments).output().expect("the tool starts");
     assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
 }
@@ -30,27 +33,50 @@ fn run(tool: &str, arguments: &[String]) {
 /// The workerd binary, as the harness finds it.
 fn workerd() -> PathBuf {
     let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
-    let own = root().join(format!("node_modules/@cloudflare/workerd-linux-{machine}/bin/workerd"));
+    let own = repository().join(format!("node_modules/@cloudflare/workerd-linux-{machine}/bin/workerd"));
     env::var_os("POSTERN_WORKERD").map_or(own, PathBuf::from)
+}
+
+/// Starts the configuration of a folder.
+fn start_in(folder: &Path, config: &str) -> Postern {
+    let config = folder.join(config);
+    let command = format!("#!/bin/sh\nexec {} serve --experimental \"$@\" {}\n", workerd().display(), config.display());
+    let script = folder.join("start.sh");
+    fs::write(&script, command).expect("write");
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).expect("chmod");
+    Postern::start(Setup::new().bundle(folder))
 }
 
 /// The entry, bundled as the build bundles it but with the module of these tests, and started.
 fn start() -> (TempDir, Postern) {
     let folder = TempDir::with_prefix("postern-entry-").expect("temporary directory");
-    let (out, from) = (folder.path(), root().join("tests/workerd/tests/entry"));
-    let [module, entry, text] = [from.join("module.mjs"), root().join("src/edge/entry.mjs"), from.join("trap.wat")]
-        .map(|path| path.display().to_string());
+    let (out, from) = (folder.path(), repository().join("tests/workerd/tests/entry"));
+    let [module, entry, text] =
+        [from.join("module.mjs"), repository().join("src/edge/entry.mjs"), from.join("trap.wat")]
+            .map(|path| path.display().to_string());
     let [script, wasm] = ["index.js", "trap.wasm"].map(|name| out.join(name).display().to_string());
     let options = ["--bundle", "--minify", "--format=esm", "--external:./trap.wasm"].map(str::to_owned);
     let places = [format!("--alias:postern={module}"), format!("--outfile={script}"), entry];
     run("esbuild", &[options.as_slice(), &places].concat());
     run("wasm-as", &[text, "-o".to_owned(), wasm]);
     fs::copy(from.join("entry.capnp"), out.join("entry.capnp")).expect("copy");
-    let command =
-        format!("#!/bin/sh\nexec {} serve --experimental \"$@\" {}/entry.capnp\n", workerd().display(), out.display());
-    fs::write(out.join("start.sh"), command).expect("write");
-    fs::set_permissions(out.join("start.sh"), fs::Permissions::from_mode(0o755)).expect("chmod");
-    let postern = Postern::start(Setup::new().bundle(out));
+    let postern = start_in(out, "entry.capnp");
+    (folder, postern)
+}
+
+/// The product, where the log's line of an answer 404 overflows the stack: it cannot fail, so that is a trap.
+fn start_product() -> (TempDir, Postern) {
+    let folder = TempDir::with_prefix("postern-entry-").expect("temporary directory");
+    let place = |name: &str| folder.path().join(name);
+    let read = |path: &str| fs::read_to_string(repository().join(path)).expect("read");
+    let log = "const { log } = console; const overflow = () => overflow() + 1;\n\
+               console.log = (line) => (line.includes('404') ? overflow() : log(line));\n";
+    fs::write(place("index.js"), format!("{log}{}", read("build/index.js"))).expect("write");
+    fs::write(place("postern.capnp"), read("selfhost/postern.capnp").replace("../build/", "")).expect("write");
+    for file in ["build/index_bg.wasm", "selfhost/entry.mjs"] {
+        fs::copy(repository().join(file), place(file.rsplit('/').next().unwrap())).expect("copy");
+    }
+    let postern = start_in(folder.path(), "postern.capnp");
     (folder, postern)
 }
 
@@ -146,4 +172,17 @@ fn an_error_that_is_no_trap_renews_nothing() {
         }
     }
     assert_eq!(lines(postern), Vec::<String>::new());
+}
+
+/// The true module behind its true bindings: its request is lost, those after it and the objects are not.
+#[test]
+fn the_product_lives_on_after_a_trap() {
+    let (_folder, postern) = start_product();
+    let make = || client(&postern, &root(&postern), &[]);
+    for _ in 0..3 {
+        drop(make());
+        drop(postern.get("/nowhere").send().expect_status(500));
+        drop(make());
+    }
+    assert_eq!(lines(postern), [r#"{"level":"error","event":"trap","error":"RangeError"}"#; 3]);
 }
