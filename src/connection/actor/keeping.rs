@@ -45,8 +45,8 @@ impl<P: ObjectPorts> Actor<P> {
     }
 
     /// Sends a request with the first of the ordered credentials, and with the next one when the provider refuses the
-    /// client. When the time for that is over, the last refusal is what is said, and the next time begins with those that
-    /// are left.
+    /// client. When the time for that is over, the last refusal is what is said, and the next time begins with those
+    /// that are left.
     pub(super) async fn exchange_in_order(
         &self,
         definition: &Definition,
