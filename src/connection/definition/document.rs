@@ -148,23 +148,16 @@ pub(super) fn kept(document: Value) -> Value {
 /// Bounds on texts and lists anywhere in the document. Its depth is bounded by both parsers.
 pub(super) fn check_limits(value: &Value, place: &mut Vec<Step>, issues: &mut Issues) {
     match value {
-        Value::String(text) if text.len() > TEXT_LIMIT => issues.push(Issue::new(
-            "string_too_long",
-            place.clone(),
-            format!("String should have at most {TEXT_LIMIT} characters"),
-        )),
+        Value::String(text) if text.len() > TEXT_LIMIT => {
+            issues.push(Issue::text_too_long(place.clone(), TEXT_LIMIT));
+        }
         Value::Array(elements) => {
             let limit = LIST_LIMITS
                 .iter()
                 .find(|(name, _)| place.last() == Some(&Step::from(*name)))
                 .map_or(LIST_LIMIT, |(_, limit)| *limit);
             if elements.len() > limit {
-                let count = elements.len();
-                issues.push(Issue::new(
-                    "too_long",
-                    place.clone(),
-                    format!("List should have at most {limit} items after validation, not {count}"),
-                ));
+                issues.push(Issue::list_too_long(place.clone(), limit, elements.len()));
             }
             for (index, element) in elements.iter().enumerate() {
                 place.push(index.into());

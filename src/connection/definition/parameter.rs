@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::reader::{Issues, Node, TEXT};
+use super::reader::{Issues, Node};
 use crate::{
     connection::secrets::PROVIDER_CREDENTIALS,
     protocol::{host::is_dns_name, validation::Issue},
@@ -155,7 +155,7 @@ fn check_default(parameter: &Parameter, node: &Node<'_>, issues: &mut Issues) {
         }
         _ => {
             let place = node.member("default_value");
-            issues.push(place.issue_of(TEXT.0, TEXT.1));
+            issues.push(Issue::not_text(place.loc()));
             return;
         }
     };

@@ -112,12 +112,12 @@ impl<'a> Node<'a> {
         self.value.filter(|value| !value.is_null())
     }
 
-    /// The value as `read` takes it; notes it when it is missing or of another type.
+    /// The value as `read` takes it; notes it when it is missing, and as `other` says when it is of another type.
     fn typed<T>(
         &self,
         issues: &mut Issues,
         read: impl Fn(&'a Value) -> Option<T>,
-        (kind, message): (&'static str, &str),
+        other: fn(Vec<Step>) -> Issue,
     ) -> Option<T> {
         let Some(value) = self.value else {
             issues.push(Issue::missing(self.loc()));
@@ -125,19 +125,19 @@ impl<'a> Node<'a> {
         };
         let read = read(value);
         if read.is_none() {
-            issues.push(self.issue_of(kind, message));
+            issues.push(other(self.loc()));
         }
         read
     }
 
     /// A required object.
     pub(super) fn object(&self, issues: &mut Issues) -> Option<&'a Map<String, Value>> {
-        self.typed(issues, Value::as_object, OBJECT)
+        self.typed(issues, Value::as_object, Issue::not_object)
     }
 
     /// A required text.
     pub(super) fn text(&self, issues: &mut Issues) -> Option<&'a str> {
-        self.typed(issues, Value::as_str, TEXT)
+        self.typed(issues, Value::as_str, Issue::not_text)
     }
 
     /// A text that may be missing or null.
@@ -151,12 +151,12 @@ impl<'a> Node<'a> {
         if self.given().is_none() {
             return fallback;
         }
-        self.typed(issues, Value::as_bool, BOOLEAN).unwrap_or(fallback)
+        self.typed(issues, Value::as_bool, Issue::not_boolean).unwrap_or(fallback)
     }
 
     /// The elements of a required list.
     pub(super) fn elements(&self, issues: &mut Issues) -> Vec<Self> {
-        self.typed(issues, Value::as_array, LIST)
+        self.typed(issues, Value::as_array, Issue::not_list)
             .into_iter()
             .flatten()
             .enumerate()
@@ -199,16 +199,3 @@ impl<'a> Node<'a> {
         }
     }
 }
-
-/// Kind and text for a value that must be an object.
-const OBJECT: (&str, &str) =
-    ("model_attributes_type", "Input should be a valid dictionary or object to extract fields from");
-
-/// Kind and text for a value that must be text.
-pub(super) const TEXT: (&str, &str) = ("string_type", "Input should be a valid string");
-
-/// Kind and text for a value that must be a list.
-const LIST: (&str, &str) = ("list_type", "Input should be a valid list");
-
-/// Kind and text for a value that must be true or false.
-const BOOLEAN: (&str, &str) = ("bool_type", "Input should be a valid boolean");
