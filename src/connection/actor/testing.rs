@@ -65,8 +65,7 @@ impl<P: ObjectPorts> Actor<P> {
         let held = token.map(|token| (vec![("access_token", SecretText::new(token.access_token))], token.kept));
         let held = held.unwrap_or_default();
         let values = values_with(&self.callback, &secrets, &held);
-        let request = token_exchange::request(definition, Action::Test, &values, &self.policy);
-        let request = request?;
+        let request = token_exchange::request(definition, Action::Test, &values, &self.policy)?;
         Ok((Rc::clone(definition), request))
     }
 

@@ -140,8 +140,7 @@ impl<P: ObjectPorts> Actor<P> {
         let Some(definition) = record.definition.as_ref().filter(offers) else { return Ok(None) };
         let Some(grant) = &record.grant else { return Ok(None) };
         let secrets = secrets::taken(&self.secrets(record)?, grant.credentials);
-        let request = self.request_about(definition, &secrets, &self.held_tokens(record)?);
-        Ok(Some(request?))
+        Ok(Some(self.request_about(definition, &secrets, &self.held_tokens(record)?)?))
     }
 
     /// The request that revokes these tokens.
