@@ -52,4 +52,4 @@ pub use postern::Postern;
 pub use provider::{Program, Provider, ProviderOptions};
 pub use schemathesis::Schemathesis;
 pub use setup::{APP_ENCRYPTION_KEY, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Setup};
-pub use tools::bundle;
+pub use tools::{bundle, repository, workerd};

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The root of the repository.
-pub(crate) fn repository() -> &'static Path {
+#[must_use]
+pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/workerd lies in the repository")
 }
 
 /// The workerd binary: `POSTERN_WORKERD`, else the one that wrangler brought.
-pub(crate) fn workerd() -> PathBuf {
+#[must_use]
+pub fn workerd() -> PathBuf {
     if let Some(given) = env::var_os("POSTERN_WORKERD") {
         return demand(PathBuf::from(given));
     }

@@ -4,37 +4,24 @@
 
 mod common;
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use common::{client, root};
 use serde_json::json;
 use tempfile::TempDir;
-use workerd_tests::{Postern, Setup};
+use workerd_tests::{Postern, Setup, repository, workerd};
 
 /// Where a trap happens.
 const PLACES: [&str; 2] = ["/", "/object"];
-
-/// The root of the repository.
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository")
-}
 
 /// Runs a tool of `node_modules`.
 fn run(tool: &str, arguments: &[String]) {
     let mut command = Command::new(repository().join("node_modules/.bin").join(tool));
     let output = command.args(arguments).output().expect("the tool starts");
     assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// The workerd binary, as the harness finds it.
-fn workerd() -> PathBuf {
-    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
-    let own = repository().join(format!("node_modules/@cloudflare/workerd-linux-{machine}/bin/workerd"));
-    env::var_os("POSTERN_WORKERD").map_or(own, PathBuf::from)
 }
 
 /// Starts the configuration of a folder.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
-use workerd_tests::{APP_ENCRYPTION_KEY, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Request};
+use workerd_tests::{APP_ENCRYPTION_KEY, ROOT_CLIENT_ID, ROOT_CLIENT_SECRET, Request, repository};
 
 /// How long it may take to start, on a machine that may be busy; usually a second or two.
 const START_DEADLINE: Duration = Duration::from_mins(1);
@@ -38,7 +38,7 @@ impl Wrangler {
     /// Starts it with a copy of `wrangler.toml` in a folder of its own, so that it neither reads nor writes anything of
     /// the repository but the build. The copy does not build: `npm test` has.
     fn start() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository");
+        let root = repository();
         let folder = TempDir::with_prefix("postern-wrangler-").expect("temporary directory");
         let file = |name: &str| folder.path().join(name);
         let toml = fs::read_to_string(root.join("wrangler.toml")).expect("wrangler.toml");
